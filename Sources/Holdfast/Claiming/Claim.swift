@@ -1,0 +1,28 @@
+package import Redlock
+
+/// A line that a worker has taken out of the queue, with a run of jobs from its head.
+package struct Claim: Sendable {
+    package let key: LockKey
+    package let worker: WorkerID
+    /// The claim's own number; those of its jobs are higher.
+    package let fence: Fence
+    package let headID: JobID
+    package let queue: String
+    /// In order; empty when the line turned out to have none.
+    package var jobs: [ClaimedJob]
+    /// How long a foreign holder has kept the head out so far; `nil` when none has.
+    package let waited: Duration?
+}
+
+/// A job of a claim, with the number that guards its attempt.
+package struct ClaimedJob: Sendable {
+    package let id: JobID
+    package let fence: Fence
+    package let kind: String
+    package let value: String
+    package let duration: Duration
+    package let lockTTL: Duration
+    /// Which attempt this is, from 1.
+    package let attempt: Int
+    package let maxAttempts: Int
+}

@@ -1,0 +1,74 @@
+import Postgres
+import Redlock
+
+extension JobStore {
+    /// Claims lines that are free and ready, and a run of jobs from the head of each.
+    ///
+    /// - Parameters:
+    ///   - worker: Who claims; without a valid lease it gets nothing.
+    ///   - queues: From which queues.
+    ///   - limit: The most lines.
+    ///   - runLimit: The most jobs of one line.
+    ///   - floors: Of the worker's claims so far; taken on.
+    /// - Returns: The claims, the best priority and the longest ready first; a line that turned out to be empty has no
+    ///   jobs, and is to be settled like the others.
+    /// - Throws: ``PostgresError``.
+    package func claim(
+        for worker: WorkerID,
+        queues: [String],
+        limit: Int,
+        runLimit: Int,
+        floors: inout ClaimFloors,
+        at now: ContinuousClock.Instant = .now
+    ) async throws -> [Claim] {
+        let from = floors.next(at: now)
+        let (claims, readyTimes) = try await pool.withTransaction { connection in
+            let lines = try await connection.execute(
+                QueueStatements.claimLines,
+                [
+                    .int64(worker.rawValue), .texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from),
+                    .int(limit),
+                ],
+                within: deadline
+            )
+            var readyTimes: [(priority: Int, readyAt: PostgresTimestamp)] = []
+            var claims = try lines.map { line in
+                readyTimes.append((try line.decode(Int.self, at: 4), try line.decode(PostgresTimestamp.self, at: 5)))
+                return Claim(
+                    key: LockKey(stored: try line.decode(String.self, at: 0)),
+                    worker: worker,
+                    fence: Fence(try line.decode(Int64.self, at: 1)),
+                    headID: JobID(try line.decode(Int64.self, at: 2)),
+                    queue: try line.decode(String.self, at: 3),
+                    jobs: [],
+                    waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds)
+                )
+            }
+            if !claims.isEmpty {
+                let rows = try await connection.execute(
+                    QueueStatements.readRuns,
+                    [.texts(claims.map(\.key.text)), .int64s(claims.map(\.headID.rawValue)), .int(runLimit)],
+                    within: deadline
+                )
+                for row in rows { claims[try row.decode(Int.self, at: 0) - 1].jobs.append(try ClaimedJob(row)) }
+            }
+            return (claims, readyTimes)
+        }
+        floors.claimed(readyTimes)
+        return claims
+    }
+}
+
+extension ClaimedJob {
+    /// Reads a row of ``QueueStatements/readRuns``.
+    fileprivate init(_ row: Row) throws(PostgresError) {
+        id = JobID(try row.decode(Int64.self, at: 1))
+        fence = Fence(try row.decode(Int64.self, at: 2))
+        kind = try row.decode(String.self, at: 3)
+        value = try row.decode(String.self, at: 4)
+        duration = .milliseconds(try row.decode(Int.self, at: 5))
+        lockTTL = .milliseconds(try row.decode(Int.self, at: 6))
+        attempt = try row.decode(Int.self, at: 7) + 1
+        maxAttempts = try row.decode(Int.self, at: 8)
+    }
+}

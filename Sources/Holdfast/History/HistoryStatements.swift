@@ -1,0 +1,63 @@
+import Postgres
+import Redlock
+
+/// The statements of the lock history.
+enum HistoryStatements {
+    /// Adds events. Their time is `$1`, or the clock's now, less their age; the rows come back in the events' order.
+    static let append = Statement(
+        name: "append_history",
+        sql: """
+            insert into holdfast.lock_history
+                (at, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us, waited_us, held_us,
+                 reason)
+            select greatest(coalesce($1, clock_timestamp()) - e.age_us * interval '1 microsecond', e.not_before),
+                   e.event::holdfast.lock_event, e.lock_key, e.job_id, e.attempt, e.worker_id, e.fence, e.token,
+                   e.votes::jsonb, e.validity_us, e.waited_us, e.held_us, e.reason
+            from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::integer[],
+                        $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
+                        $14::bigint[], $15::text[])
+                with ordinality
+                as e(age_us, not_before, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us,
+                     waited_us, held_us, reason, place)
+            order by e.place
+            returning at
+            """
+    )
+
+    /// The parameters of ``append``.
+    ///
+    /// - Parameters:
+    ///   - base: A reading of the database's clock; `nil` lets the statement read it.
+    ///   - now: The same moment on this process' monotonic clock.
+    static func parameters(
+        _ events: [LockEvent],
+        base: PostgresTimestamp?,
+        now: ContinuousClock.Instant
+    ) -> [Parameter] {
+        [
+            .timestamp(base),
+            .int64s(events.map { $0.moment.duration(to: now).microseconds }),
+            .optionalTimestamps(events.map(\.notBefore)),
+            .texts(events.map(\.kind.rawValue)),
+            .texts(events.map(\.key.text)),
+            .int64s(events.map(\.job.rawValue)),
+            .int32s(events.map { Int32($0.attempt) }),
+            .int64s(events.map(\.worker.rawValue)),
+            .int64s(events.map(\.fence.rawValue)),
+            .optionalTexts(events.map(\.token)),
+            .optionalTexts(events.map { $0.votes.isEmpty ? nil : json($0.votes) }),
+            .optionalInt64s(events.map { $0.validity?.microseconds }),
+            .optionalInt64s(events.map { $0.waited?.microseconds }),
+            .optionalInt64s(events.map { $0.held?.microseconds }),
+            .optionalTexts(events.map { $0.reason?.bounded }),
+        ]
+    }
+
+    private static func json(_ votes: [Vote]) -> String {
+        let items = votes.map { vote in
+            let node = vote.node.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+            return #"{"node":"\#(node)","verdict":"\#(vote.verdict.rawValue)","us":\#(vote.latency.microseconds)}"#
+        }
+        return "[" + items.joined(separator: ",") + "]"
+    }
+}

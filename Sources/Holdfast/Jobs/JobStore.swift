@@ -1,0 +1,48 @@
+package import Postgres
+import Redlock
+
+/// The queue in PostgreSQL: jobs, their lines, and what became of them.
+package struct JobStore: Sendable {
+    let pool: PostgresPool
+    /// Deadline of one statement.
+    let deadline: Duration
+
+    package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
+        self.pool = pool
+        self.deadline = deadline
+    }
+
+    /// Stores a batch of jobs in one statement and one commit, all or none.
+    ///
+    /// - Parameter jobs: At least one; for each key, in the order in which they are to run.
+    /// - Returns: A receipt for each, in the same order.
+    /// - Throws: ``PostgresError``.
+    package func enqueue(_ jobs: [NewJob]) async throws -> [JobReceipt] {
+        let rows = try await pool.execute(
+            QueueStatements.enqueue,
+            [
+                .texts(jobs.map(\.key.text)), .texts(jobs.map(\.kind)), .texts(jobs.map(\.value)),
+                .texts(jobs.map(\.queue)), .int32s(jobs.map(\.priority)),
+                .int32s(jobs.map { Int32($0.duration.milliseconds) }),
+                .int32s(jobs.map { Int32($0.lockTTL.milliseconds) }), .int32s(jobs.map(\.maxAttempts)),
+            ],
+            within: deadline
+        )
+        return try rows.map { row in
+            JobReceipt(
+                id: JobID(try row.decode(Int64.self, at: 0)),
+                submittedAt: try row.decode(PostgresTimestamp.self, at: 1)
+            )
+        }
+    }
+
+    /// Finds a job.
+    ///
+    /// - Returns: `nil` when there is none of that id.
+    /// - Throws: ``PostgresError``.
+    package func find(_ id: JobID) async throws -> Job? {
+        try await pool.execute(QueueStatements.find, [.int64(id.rawValue)], within: deadline).first.map { row in
+            try Job(row)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Postgres
+import Redlock
+
+extension JobStore {
+    /// Records what became of claims of one worker, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - settlements: At most one for each claim.
+    ///   - inDoubt: Whether they may have been committed already, by a call that got no answer.
+    /// - Returns: A result for each settlement, in the same order.
+    /// - Throws: ``PostgresError``; nothing is recorded then, unless it was the commit that got no answer.
+    package func settle(_ settlements: [Settlement], inDoubt: Bool = false) async throws -> [SettlementResult] {
+        guard let worker = settlements.first?.claim.worker.rawValue else { return [] }
+        return try await pool.withTransaction { connection in
+            var results = [SettlementResult](repeating: .busy, count: settlements.count)
+            let lines: [Parameter] = [
+                .int64(worker), .texts(settlements.map(\.claim.key.text)),
+                .int64s(settlements.map(\.claim.fence.rawValue)),
+            ]
+            let locked = try await connection.execute(SettleStatements.lock, lines, within: deadline)[0]
+            // The clock was read before now: times that are counted back from here are never after the true ones.
+            let clock = (reading: try locked.decode(PostgresTimestamp.self, at: 1), readBy: ContinuousClock.now)
+            for place in try locked.decode([Int64].self, at: 0) {
+                results[Int(place) - 1] = .settled(hasMore: false)
+            }
+            if results.contains(.busy) {
+                for row in try await connection.execute(SettleStatements.findStale, lines, within: deadline) {
+                    let index = try row.decode(Int.self, at: 0) - 1
+                    if results[index] == .busy { results[index] = .stale }
+                }
+            }
+            if inDoubt, results.contains(.stale) {
+                for index in try await recorded(settlements, connection) where results[index] == .stale {
+                    results[index] = .settled(hasMore: true)
+                }
+            }
+            let owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) }
+            let stale = settlements.indices.filter { results[$0] == .stale }
+            try await move(owned.map { settlements[$0] }, worker, connection)
+            let events =
+                owned.flatMap { settlements[$0].events } + stale.flatMap { settlements[$0].eventsWhenRefused }
+            if !events.isEmpty {
+                _ = try await connection.execute(
+                    HistoryStatements.append,
+                    HistoryStatements.parameters(events, base: clock.reading, now: clock.readBy),
+                    within: deadline
+                )
+            }
+            for place in try await moveOn(owned.map { settlements[$0] }, connection) {
+                results[owned[place]] = .settled(hasMore: true)
+            }
+            return results
+        }
+    }
+
+    private func recorded(_ settlements: [Settlement], _ connection: PostgresConnection) async throws -> Set<Int> {
+        let attempts = settlements.enumerated().flatMap { index, settlement in
+            settlement.events.map { (index: index, event: $0) }
+        }
+        let rows = try await connection.execute(
+            SettleStatements.findRecorded,
+            [.texts(attempts.map(\.event.key.text)), .int64s(attempts.map(\.event.fence.rawValue))],
+            within: deadline
+        )
+        return Set(try rows.map { attempts[try $0.decode(Int.self, at: 0) - 1].index })
+    }
+
+    private func move(_ settlements: [Settlement], _ worker: Int64, _ connection: PostgresConnection) async throws {
+        let finished = settlements.flatMap(\.finished)
+        if !finished.isEmpty {
+            _ = try await connection.execute(
+                SettleStatements.finish,
+                [
+                    .int64(worker), .int64s(finished.map(\.job.id.rawValue)), .texts(finished.map(\.state.rawValue)),
+                    .optionalTexts(finished.map { $0.error?.bounded }), .int64s(finished.map(\.job.fence.rawValue)),
+                    .int32s(finished.map { Int32($0.job.attempt) }),
+                    .optionalTimestamps(finished.map(\.startedAt)),
+                ],
+                within: deadline
+            )
+        }
+        let retried = settlements.compactMap(\.retried)
+        if !retried.isEmpty {
+            _ = try await connection.execute(
+                SettleStatements.retry,
+                [
+                    .int64s(retried.map(\.job.id.rawValue)), .int32s(retried.map { Int32($0.job.attempt) }),
+                    .texts(retried.map(\.error.bounded)),
+                ],
+                within: deadline
+            )
+        }
+    }
+
+    /// - Returns: The index of each line that was freed with jobs left.
+    private func moveOn(_ settlements: [Settlement], _ connection: PostgresConnection) async throws -> [Int] {
+        guard !settlements.isEmpty else { return [] }
+        let rows = try await connection.execute(
+            SettleStatements.moveOn,
+            [
+                .texts(settlements.map(\.claim.key.text)), .int64s(settlements.map(\.pastID)),
+                .bools(settlements.map(\.freesLine)), .int64s(settlements.map(\.delay.microseconds)),
+                .bools(settlements.map(\.isWaiting)),
+            ],
+            within: deadline
+        )
+        return try rows.compactMap { try $0.decodeIfPresent(Int.self, at: 0).map { $0 - 1 } }
+    }
+}
+
+extension Settlement {
+    /// What is recorded of it when it is stale: its holds ended all the same, and what it wanted to record was refused.
+    var eventsWhenRefused: [LockEvent] {
+        let jobs = finished.map(\.job) + (retried.map { [$0.job] } ?? [])
+        return events
+            + jobs.map { job in
+                var refusal = LockEvent(.refused, job, of: claim, at: .now)
+                refusal.reason = "settle: the line was put back or claimed again"
+                return refusal
+            }
+    }
+}

@@ -1,0 +1,106 @@
+import Postgres
+
+/// The statements of a settle, in the order in which its transaction runs them.
+enum SettleStatements {
+    /// Locks the lines that still belong to the claims, in key order, and passes over those that another has locked: no
+    /// key may make others wait. Also reads the clock.
+    static let lock = Statement(
+        name: "settle_lock",
+        sql: """
+            with mine as materialized (
+                select l.place
+                from unnest($2::text[], $3::bigint[]) with ordinality as l(lock_key, fence, place)
+                join holdfast.key_lines k on k.lock_key = l.lock_key and k.fence = l.fence and k.held_by = $1
+                order by k.lock_key
+                for update of k skip locked)
+            select array(select place from mine) as places, clock_timestamp() as now
+            """
+    )
+
+    /// Of the lines that were not locked, those that belong to the claims no more. Fences only rise, so that is final.
+    static let findStale = Statement(
+        name: "settle_find_stale",
+        sql: """
+            select l.place
+            from unnest($2::text[], $3::bigint[]) with ordinality as l(lock_key, fence, place)
+            left join holdfast.key_lines k on k.lock_key = l.lock_key
+            where k.fence is distinct from l.fence or k.held_by is distinct from $1
+            """
+    )
+
+    /// Of the attempts of a settlement whose commit was in doubt, those whose end is recorded: it had been committed.
+    static let findRecorded = Statement(
+        name: "settle_find_recorded",
+        sql: """
+            select a.place
+            from unnest($1::text[], $2::bigint[]) with ordinality as a(lock_key, fence, place)
+            where exists (
+                select from holdfast.lock_history h
+                where h.lock_key = a.lock_key and h.fence = a.fence
+                    and h.event in ('released', 'lost', 'overrun')
+                    and h.at > clock_timestamp() - interval '2 days')
+            """
+    )
+
+    /// Moves jobs that are over to where those are kept.
+    static let finish = Statement(
+        name: "settle_finish",
+        sql: """
+            with over as (
+                delete from holdfast.jobs j
+                using unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::integer[], $7::timestamptz[])
+                    as o(id, state, error, fence, attempt, started_at)
+                where j.id = o.id
+                returning j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms,
+                    o.attempt, j.max_attempts, o.state, o.error, o.fence, j.submitted_at, o.started_at)
+            insert into holdfast.finished_jobs
+                (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state,
+                 error, fence, submitted_at, started_at, worker_id, finished_at)
+            select over.*, $1, clock_timestamp()
+            from over
+            """
+    )
+
+    /// Counts attempts that failed; their jobs keep their places.
+    static let retry = Statement(
+        name: "settle_retry",
+        sql: """
+            update holdfast.jobs j
+            set attempt = r.attempt, last_error = r.error
+            from unnest($1::bigint[], $2::integer[], $3::text[]) as r(id, attempt, error)
+            where j.id = r.id
+            """
+    )
+
+    /// Moves lines on to their next job: frees those whose claim is over, and deletes those of them that are empty.
+    ///
+    /// Searching from the last id that is settled, not from the line's beginning, walks over no dead rows.
+    /// - Returns: A row for each line that was freed with jobs left.
+    static let moveOn = Statement(
+        name: "settle_move_on",
+        sql: """
+            with next as materialized (
+                select l.*, (
+                    select j.id
+                    from holdfast.jobs j
+                    where j.lock_key = l.lock_key and j.id > l.past_id
+                    order by j.id
+                    limit 1) as head_id
+                from unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::boolean[]) with ordinality
+                    as l(lock_key, past_id, frees, delay_us, waits, place)),
+            emptied as (
+                delete from holdfast.key_lines k
+                using next n
+                where k.lock_key = n.lock_key and n.frees and n.head_id is null)
+            update holdfast.key_lines k
+            set head_id = coalesce(n.head_id, n.past_id + 1),
+                held_by = case when n.frees then null else k.held_by end,
+                ready_at = case
+                    when n.frees then clock_timestamp() + n.delay_us * interval '1 microsecond' else k.ready_at end,
+                waiting_since = case when n.waits then coalesce(k.waiting_since, clock_timestamp()) end
+            from next n
+            where k.lock_key = n.lock_key and (n.head_id is not null or not n.frees)
+            returning case when n.frees then n.place end as place
+            """
+    )
+}

@@ -1,0 +1,78 @@
+package import Postgres
+
+/// What became of a claim, or of a part of its run: to be recorded, and its line moved on, in one transaction.
+package struct Settlement: Sendable {
+    /// A job that is over.
+    package struct Finished: Sendable {
+        package enum State: String, Sendable { case succeeded, failed, cancelled }
+
+        package let job: ClaimedJob
+        package let state: State
+        package let error: String?
+        package let startedAt: PostgresTimestamp?
+    }
+
+    /// A job that failed an attempt and keeps its place.
+    package struct Retried: Sendable {
+        package let job: ClaimedJob
+        package let error: String
+    }
+
+    package let claim: Claim
+    package private(set) var finished: [Finished] = []
+    package private(set) var retried: Retried?
+    package private(set) var events: [LockEvent] = []
+    /// Whether the line is given back, with what is left of it.
+    package var freesLine = false
+    /// Until the line may be claimed again, counted from the settle.
+    package var delay: Duration = .zero
+    /// Whether a foreign holder keeps the head out.
+    package var isWaiting = false
+    /// No unfinished job of the line has this id or a lower one.
+    private(set) var pastID: Int64
+
+    package init(of claim: Claim) {
+        self.claim = claim
+        pastID = claim.headID.rawValue - 1
+    }
+
+    /// Whether there is nothing to record.
+    package var isEmpty: Bool { finished.isEmpty && retried == nil && events.isEmpty && !freesLine }
+
+    package mutating func finish(
+        _ job: ClaimedJob,
+        _ state: Finished.State,
+        error: String? = nil,
+        startedAt: PostgresTimestamp? = nil
+    ) {
+        finished.append(Finished(job: job, state: state, error: error, startedAt: startedAt))
+        pastID = job.id.rawValue
+    }
+
+    package mutating func retry(_ job: ClaimedJob, error: String, after delay: Duration) {
+        retried = Retried(job: job, error: error)
+        freesLine = true
+        self.delay = delay
+    }
+
+    package mutating func record(_ event: LockEvent) { events.append(event) }
+
+    /// Takes out what has been recorded so far, to be settled while the run goes on.
+    package mutating func takePart() -> Settlement {
+        defer {
+            finished = []
+            events = []
+        }
+        return self
+    }
+}
+
+/// How a settlement went.
+package enum SettlementResult: Sendable, Equatable {
+    /// It is recorded; whether its line has been freed with more jobs in it.
+    case settled(hasMore: Bool)
+    /// The line had been taken by a later claim, or put back: nothing was changed, and that is recorded as `refused`.
+    case stale
+    /// Somebody has the line locked at this moment; to be settled again.
+    case busy
+}

@@ -1,0 +1,27 @@
+import Redis
+import Redlock
+
+/// The built-in task: writes the value under its key, fenced, then waits for a simulated asynchronous job.
+package struct LockAndSet: TaskHandler {
+    package static let kind = "lockAndSet"
+
+    private let values: ValueStore
+
+    package init(values: ValueStore) { self.values = values }
+
+    package func run(_ context: TaskContext) async throws {
+        let job = context.job
+        if case .refused(let highest) = try await write(job, to: context.key) {
+            throw TaskRefusal(fence: job.fence, highest: highest)
+        }
+        try await Task.sleep(for: job.duration)
+    }
+
+    private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> ValueStore.WriteResult {
+        do throws(RedisError) {
+            return try await values.write(job.value, to: key, fence: job.fence)
+        } catch {
+            throw TaskOutage(description: error.description)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import DequeModule
+import Synchronization
+
+/// More is waiting than there may be.
+package struct GroupCommitFull: Error, CustomStringConvertible {
+    package let waiting: Int
+    package var description: String { "\(waiting) are waiting already; try again later" }
+}
+
+/// Joins concurrent calls into batches: one goes when the one before it has come back, with all that came meanwhile.
+///
+/// There is no timer, so a lone call is not delayed. Whoever finds no batch under way leads: it performs the batch that
+/// begins with its own item, and hands the lead to the first that still waits.
+/// - Source: group commit, as databases have it: DeWitt et al., "Implementation Techniques for Main Memory Database
+///   Systems", 1984.
+package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
+    private enum Turn: Sendable {
+        case done(Result<Output, any Error>)
+        case lead
+    }
+
+    private struct Waiter: Sendable {
+        let item: Item
+        let continuation: CheckedContinuation<Turn, Never>
+    }
+
+    private struct State {
+        var hasLeader = false
+        var waiting: Deque<Waiter> = []
+    }
+
+    private let state = Mutex(State())
+    private let waitingLimit: Int
+    private let batchLimit: Int
+    private let perform: @Sendable ([Item]) async throws -> [Output]
+
+    /// - Parameters:
+    ///   - waitingLimit: The most items that wait for a batch; more are refused.
+    ///   - batchLimit: The most items in one batch.
+    ///   - perform: Does a batch, within a deadline of its own; one output for each item, in the items' order. It is not
+    ///     cancelled when a caller is: it works for the others too.
+    package init(
+        waitingLimit: Int,
+        batchLimit: Int,
+        perform: @escaping @Sendable ([Item]) async throws -> [Output]
+    ) {
+        self.waitingLimit = waitingLimit
+        self.batchLimit = batchLimit
+        self.perform = perform
+    }
+
+    /// Adds an item to the next batch, and waits for that to be done.
+    ///
+    /// - Parameter item: What is to be done.
+    /// - Returns: The item's output.
+    /// - Throws: ``GroupCommitFull``, or what the batch threw.
+    package func submit(_ item: Item) async throws -> Output {
+        let turn = try await nextTurn(item)
+        if case .done(let result) = turn { return try result.get() }
+        let others = state.withLock { state in
+            let count = min(batchLimit - 1, state.waiting.count)
+            defer { state.waiting.removeFirst(count) }
+            return Array(state.waiting.prefix(count))
+        }
+        let items = [item] + others.map(\.item)
+        let result = await Task { [perform] in
+            let outputs = try await perform(items)
+            precondition(outputs.count == items.count, "one output for each item")
+            return outputs
+        }.result
+        handOver()
+        for (index, other) in others.enumerated() {
+            other.continuation.resume(returning: .done(result.map { $0[index + 1] }))
+        }
+        return try result.get()[0]
+    }
+
+    private func nextTurn(_ item: Item) async throws -> Turn {
+        let leads = try state.withLock { state in
+            guard state.hasLeader else {
+                state.hasLeader = true
+                return true
+            }
+            guard state.waiting.count < waitingLimit else { throw GroupCommitFull(waiting: state.waiting.count) }
+            return false
+        }
+        if leads { return .lead }
+        return await withCheckedContinuation { continuation in
+            let leads = state.withLock { state in
+                guard state.hasLeader else {
+                    // The leader has finished since.
+                    state.hasLeader = true
+                    return true
+                }
+                state.waiting.append(Waiter(item: item, continuation: continuation))
+                return false
+            }
+            if leads { continuation.resume(returning: .lead) }
+        }
+    }
+
+    private func handOver() {
+        let next = state.withLock { state in
+            let next = state.waiting.popFirst()
+            state.hasLeader = next != nil
+            return next
+        }
+        next?.continuation.resume(returning: .lead)
+    }
+}

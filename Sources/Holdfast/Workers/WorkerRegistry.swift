@@ -1,0 +1,60 @@
+package import Postgres
+import Redlock
+
+/// Workers' leases, and what their leader does with those that lapsed.
+package struct WorkerRegistry: Sendable {
+    /// A worker that is silent for so long has lost its lease.
+    package static let leaseTerm: Duration = .seconds(4)
+    /// How often a worker renews its lease, and the leader looks for those that lapsed.
+    package static let heartbeatInterval: Duration = .seconds(1)
+
+    private let pool: PostgresPool
+
+    package init(pool: PostgresPool) { self.pool = pool }
+
+    /// A number for a new worker process.
+    package func nextID() async throws -> WorkerID {
+        WorkerID(try await pool.execute(WorkerStatements.nextID)[0].decode(Int64.self, at: 0))
+    }
+
+    /// Registers a worker, or renews its lease.
+    package func heartbeat(_ worker: WorkerID, name: String, queues: [String], slots: Int) async throws {
+        _ = try await pool.execute(
+            WorkerStatements.heartbeat,
+            [
+                .int64(worker.rawValue), .text(name), .texts(queues), .int32(Int32(clamping: slots)),
+                .int64(Self.leaseTerm.microseconds),
+            ],
+            within: Self.leaseTerm
+        )
+    }
+
+    /// Ends a worker's lease, and its term as leader.
+    package func leave(_ worker: WorkerID) async throws {
+        _ = try await pool.execute(WorkerStatements.leave, [.int64(worker.rawValue)], within: Self.leaseTerm)
+    }
+
+    /// Takes or renews the leader's term.
+    ///
+    /// - Returns: Whether `worker` is the leader now.
+    package func lead(_ worker: WorkerID) async throws -> Bool {
+        try await !pool.execute(
+            WorkerStatements.lead,
+            [.int64(worker.rawValue), .int64(Self.leaseTerm.microseconds)],
+            within: Self.leaseTerm
+        ).isEmpty
+    }
+
+    /// Puts the lines of workers without a lease back in the queue.
+    ///
+    /// - Returns: The keys of those lines; one may come more than once.
+    package func rescue() async throws -> [String] {
+        try await pool.execute(WorkerStatements.rescue).map { try $0.decode(String.self, at: 0) }
+    }
+
+    /// Makes the partitions of the next days, and forgets workers that are long gone.
+    package func tidy() async throws {
+        _ = try await pool.execute(WorkerStatements.makePartitions)
+        _ = try await pool.execute(WorkerStatements.forget)
+    }
+}

@@ -1,0 +1,84 @@
+import Postgres
+
+/// The statements of workers and their leader.
+enum WorkerStatements {
+    static let nextID = Statement(name: "next_worker", sql: "select nextval('holdfast.worker_id_seq')")
+
+    /// Registers a worker, or renews its lease.
+    static let heartbeat = Statement(
+        name: "heartbeat",
+        sql: """
+            insert into holdfast.workers (id, name, queues, slots, lease_until)
+            values ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
+            on conflict (id) do update set lease_until = excluded.lease_until
+            """
+    )
+
+    static let leave = Statement(
+        name: "leave",
+        sql: """
+            with lines as (
+                update holdfast.leaders set lease_until = clock_timestamp() where worker_id = $1)
+            delete from holdfast.workers where id = $1
+            """
+    )
+
+    /// Takes or renews the term of a leader; no row when another has it.
+    static let lead = Statement(
+        name: "lead",
+        sql: """
+            insert into holdfast.leaders (role, worker_id, lease_until)
+            values ('upkeep', $1, clock_timestamp() + $2::bigint * interval '1 microsecond')
+            on conflict (role) do update set worker_id = excluded.worker_id, lease_until = excluded.lease_until
+                where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
+            returning 1
+            """
+    )
+
+    /// Puts the lines of workers without a lease back in the queue. An attempt whose acquisition is recorded was begun,
+    /// and counts.
+    static let rescue = Statement(
+        name: "rescue",
+        sql: """
+            with orphans as materialized (
+                select k.lock_key, k.held_by, k.fence
+                from holdfast.key_lines k
+                where k.held_by is not null and not exists (
+                    select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
+                order by k.lock_key
+                limit 1000
+                for update of k skip locked),
+            begun as materialized (
+                select j.id, o.lock_key, max(h.fence) as fence, max(h.attempt) as attempt
+                from orphans o
+                join holdfast.lock_history h
+                    on h.lock_key = o.lock_key and h.event = 'acquired' and h.fence > o.fence
+                    and h.worker_id = o.held_by
+                join holdfast.jobs j on j.id = h.job_id
+                group by j.id, o.lock_key),
+            counted as (
+                update holdfast.jobs j
+                set attempt = b.attempt, last_error = 'its worker''s lease lapsed'
+                from begun b
+                where j.id = b.id),
+            freed as (
+                update holdfast.key_lines k
+                set held_by = null, ready_at = clock_timestamp()
+                from orphans o
+                where k.lock_key = o.lock_key)
+            insert into holdfast.lock_history (at, event, lock_key, job_id, attempt, worker_id, fence, reason)
+            select clock_timestamp(), 'rescued', o.lock_key, b.id, b.attempt, o.held_by, coalesce(b.fence, o.fence),
+                   'the lease of worker ' || o.held_by || ' lapsed'
+            from orphans o
+            left join begun b on b.lock_key = o.lock_key
+            returning lock_key
+            """
+    )
+
+    static let forget = Statement(
+        name: "forget_workers",
+        sql: "delete from holdfast.workers where lease_until < clock_timestamp() - interval '1 minute'"
+    )
+
+    static let makePartitions = Statement(name: "make_partitions", sql: "select holdfast.make_partitions(7)")
+}

@@ -1,0 +1,154 @@
+import Foundation
+import Synchronization
+
+/// A private PostgreSQL server that listens on a Unix socket only, its data in a folder of its own.
+package final class PostgresServer: Sendable {
+    package let folder: String
+    private let settings: [String]
+    private let socketFolder: String
+    private let user: ServerUser
+    private let current = Mutex<LocalProcess?>(nil)
+
+    private var dataFolder: String { "\(folder)/data" }
+    private var log: String { "\(folder)/postgres.log" }
+
+    private init(folder: String, settings: [String]) throws {
+        self.folder = folder
+        self.settings = settings
+        user = try ServerUser.forPostgres()
+        // A socket's path has at most 107 bytes.
+        let near = "\(folder)/socket"
+        let isShort = "\(near)/.s.PGSQL.5432".utf8.count <= 107
+        socketFolder = isShort ? near : try Self.makeTemporaryFolder()
+    }
+
+    /// Starts a server; its data are made when the folder has none.
+    ///
+    /// - Parameters:
+    ///   - folder: For its data, socket and log, made when it is missing.
+    ///   - settings: More settings, such as `["max_connections=200"]`.
+    /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
+    package static func start(in folder: String, settings: [String] = []) async throws -> PostgresServer {
+        let server = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
+        try await server.prepare()
+        try await server.start()
+        return server
+    }
+
+    /// A libpq connection URI for one of its databases.
+    package func connectionString(database: String = "postgres") -> String {
+        // `/` may stand in a query as it is; what else is reserved may not.
+        let host = socketFolder.addingPercentEncoding(
+            withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "/-._~"))
+        )
+        return "postgresql:///\(database)?host=\(host ?? socketFolder)&user=holdfast"
+    }
+
+    /// The process that serves now, or served last.
+    package var process: LocalProcess? { current.withLock { $0 } }
+
+    /// Starts it again after ``stop()`` or ``kill()``; what had been committed is there.
+    package func start() async throws {
+        // After a kill its children may live for a moment, and the server refuses to start beside them.
+        for attempt in 1... {
+            do {
+                return try await startOnce()
+            } catch let error as LocalStackError where error.code == .notReady && attempt < 20 {
+                guard LogFile.contents(log).contains("pre-existing shared memory") else { throw error }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    private func startOnce() async throws {
+        var arguments = [
+            "-D", dataFolder, "-c", "listen_addresses=", "-c", "unix_socket_directories=\(socketFolder)",
+            "-c", "timezone=UTC", "-c", "log_timezone=UTC",
+        ]
+        for setting in settings { arguments += ["-c", setting] }
+        let (program, full) = try user.command(.postgres, arguments)
+        let process = try LocalProcess(program, full, output: LogFile.truncated(log), signalAtExit: SIGQUIT)
+        current.withLock { $0 = process }
+        let pidFile = "\(dataFolder)/postmaster.pid"
+        try await Readiness.wait(for: process, called: "postgres", log: log) {
+            let lines = LogFile.contents(pidFile).split(separator: "\n", omittingEmptySubsequences: false)
+            return lines.first == "\(process.pid)" && lines.dropFirst(7).first?.hasPrefix("ready") == true
+        }
+    }
+
+    /// Makes a database unless there is one of that name.
+    package func createDatabase(_ name: String) async throws {
+        let log = "\(folder)/createdb.log"
+        let process = try LocalProcess(
+            ServerProgram.createdb.locate(),
+            ["-h", socketFolder, "-U", "holdfast", name],
+            output: LogFile.truncated(log)
+        )
+        await process.waitForExit()
+        guard process.exitStatus == 0 || LogFile.contents(log).contains("already exists") else {
+            throw LocalStackError(
+                code: .notReady,
+                description: "cannot create database \(name): \(LogFile.end(of: log))"
+            )
+        }
+    }
+
+    /// Ends it in order: open transactions are rolled back, and everything is written.
+    package func stop() async {
+        resume()
+        await process?.end(with: SIGINT, within: .seconds(30))
+        if socketFolder.hasPrefix("/tmp/holdfast-socket-") {
+            try? FileManager.default.removeItem(atPath: socketFolder)  // What is left is an empty folder in /tmp.
+        }
+    }
+
+    /// Ends it by SIGKILL, and waits until it is gone.
+    package func kill() async {
+        await process?.end(with: SIGKILL)
+    }
+
+    /// Freezes its main process: new connections get no answer.
+    package func pause() { process?.signal(SIGSTOP) }
+
+    /// Thaws it.
+    package func resume() { process?.signal(SIGCONT) }
+
+    private func prepare() async throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        for folder in [dataFolder, socketFolder] {
+            try FileManager.default.createDirectory(
+                atPath: folder,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
+            try user.own(folder)
+        }
+        if let stale = StaleServer(pidFile: "\(dataFolder)/postmaster.pid", folder: dataFolder) {
+            try await stale.end(with: SIGINT)
+        }
+        guard !FileManager.default.fileExists(atPath: "\(dataFolder)/PG_VERSION") else { return }
+        let log = "\(folder)/initdb.log"
+        let (program, arguments) = try user.command(
+            .initdb,
+            ["-D", dataFolder, "-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        )
+        let process = try LocalProcess(program, arguments, output: LogFile.truncated(log))
+        await process.waitForExit()
+        guard process.exitStatus == 0 else {
+            throw LocalStackError(
+                code: .badFolder,
+                description: "cannot make a database in \(dataFolder): \(LogFile.end(of: log)); choose another folder"
+            )
+        }
+    }
+
+    private static func makeTemporaryFolder() throws -> String {
+        let path = "/tmp/holdfast-socket-\(UUID().uuidString.prefix(8).lowercased())"
+        try FileManager.default.createDirectory(
+            atPath: path,
+            withIntermediateDirectories: false,
+            attributes: [.posixPermissions: 0o700]
+        )
+        return path
+    }
+}

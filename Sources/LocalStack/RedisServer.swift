@@ -1,0 +1,97 @@
+import Foundation
+import Synchronization
+
+/// A private Redis node on loopback, on a free port, its data in a folder of its own.
+package final class RedisServer: Sendable {
+    private struct State {
+        var port: Int
+        var process: LocalProcess?
+    }
+
+    package let folder: String
+    private let options: [String]
+    private let state: Mutex<State>
+
+    private init(folder: String, options: [String]) {
+        self.folder = folder
+        self.options = options
+        state = Mutex(State(port: 0))
+    }
+
+    /// Starts a node.
+    ///
+    /// - Parameters:
+    ///   - folder: For its data and its log, made when it is missing.
+    ///   - options: More arguments for `redis-server`, such as `["--appendonly", "yes"]`.
+    /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
+    package static func start(in folder: String, options: [String] = []) async throws -> RedisServer {
+        let server = RedisServer(folder: URL(fileURLWithPath: folder).path, options: options)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        if let stale = StaleServer(pidFile: "\(server.folder)/redis.pid", folder: server.folder) {
+            try await stale.end(with: SIGTERM)
+        }
+        // Another process may take the free port first; a second port is then as good.
+        var lastError: (any Error)?
+        for _ in 0..<5 {
+            server.state.withLock { $0.port = FreePort.find() }
+            do {
+                try await server.start()
+                return server
+            } catch let error as LocalStackError where error.code == .notReady {
+                lastError = error
+            }
+        }
+        throw lastError!  // The loop ran, and ended by no return.
+    }
+
+    package var port: Int { state.withLock(\.port) }
+
+    /// `redis://127.0.0.1:port`
+    package var url: String { "redis://127.0.0.1:\(port)" }
+
+    /// The process that serves now, or served last.
+    package var process: LocalProcess? { state.withLock(\.process) }
+
+    /// Starts it again after ``stop()`` or ``kill()``, on the same port and with the data that it left.
+    package func start() async throws {
+        let log = "\(folder)/redis.log"
+        let process = try LocalProcess(
+            ServerProgram.redisServer.locate(),
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder, "--pidfile", "\(folder)/redis.pid",
+                "--daemonize", "no", "--save", "",
+            ] + options,
+            output: LogFile.truncated(log)
+        )
+        state.withLock { $0.process = process }
+        try await Readiness.wait(for: process, called: "redis-server", log: log) {
+            // Its own word: a connection would succeed as well with somebody else's server on that port.
+            LogFile.contents(log).contains("Ready to accept connections")
+        }
+    }
+
+    /// Ends it in order, with its data written as configured.
+    package func stop() async {
+        resume()
+        await process?.end(with: SIGTERM)
+    }
+
+    /// Ends it by SIGKILL, and waits until it is gone.
+    package func kill() async {
+        await process?.end(with: SIGKILL)
+    }
+
+    /// Freezes it: connections stay open, and nothing is answered.
+    package func pause() { process?.signal(SIGSTOP) }
+
+    /// Thaws it.
+    package func resume() { process?.signal(SIGCONT) }
+
+    /// Throws its data away, as a node that is replaced; only while it is stopped.
+    package func removeData() throws {
+        precondition(process?.isRunning != true, "a running node keeps its data")
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name != "redis.log" {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        }
+    }
+}

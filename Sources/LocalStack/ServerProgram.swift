@@ -1,0 +1,34 @@
+import Foundation
+
+/// The programs of the stack, and where Debian and others put them.
+enum ServerProgram: String {
+    case initdb
+    case postgres
+    case createdb
+    case redisServer = "redis-server"
+    case setpriv
+
+    private var package: String {
+        switch self {
+        case .initdb, .postgres, .createdb: "postgresql"
+        case .redisServer: "redis-server"
+        case .setpriv: "util-linux"
+        }
+    }
+
+    /// The program's path: from PATH, else from Debian's folders of PostgreSQL, the newest version first.
+    func locate() throws(LocalStackError) -> URL {
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []  // None: not Debian's.
+        let folders =
+            path.split(separator: ":").map(String.init)
+            + versions.sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }.map { "/usr/lib/postgresql/\($0)/bin" }
+        for folder in folders where FileManager.default.isExecutableFile(atPath: "\(folder)/\(rawValue)") {
+            return URL(fileURLWithPath: "\(folder)/\(rawValue)")
+        }
+        throw LocalStackError(
+            code: .programMissing,
+            description: "\(rawValue) is not installed; install it with: apt-get install \(package)"
+        )
+    }
+}

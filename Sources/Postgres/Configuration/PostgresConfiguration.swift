@@ -1,0 +1,77 @@
+import CLibPQ
+
+/// How to reach a PostgreSQL server, and how long to wait for it.
+package struct PostgresConfiguration: Sendable, CustomStringConvertible {
+    /// A libpq connection string or URI, which may name several hosts; default: empty (libpq's own defaults).
+    package let connectionString: String
+    /// The name that `pg_stat_activity` shows, unless the connection string gives one; default: `holdfast`.
+    package var applicationName: String
+    /// How long to wait for each host, in whole seconds, at least 2 (libpq's minimum); default: 5 s.
+    ///
+    /// `connect_timeout` in the connection string wins.
+    package var connectTimeout: Duration
+    /// How long a statement may take when its caller gives no limit; default: 30 s.
+    package var statementTimeout: Duration
+
+    /// Makes a configuration of a connection string that libpq can parse.
+    ///
+    /// - Throws: ``PostgresError`` (`badConfiguration`) when it cannot be parsed.
+    package init(
+        connectionString: String = "",
+        applicationName: String = "holdfast",
+        connectTimeout: Duration = .seconds(5),
+        statementTimeout: Duration = .seconds(30)
+    ) throws(PostgresError) {
+        _ = try Self.shownOptions(of: connectionString)
+        self.connectionString = connectionString
+        self.applicationName = applicationName
+        self.connectTimeout = connectTimeout
+        self.statementTimeout = statementTimeout
+    }
+
+    /// Host, port, database and user as far as the connection string names them; never a password.
+    package var description: String {
+        // It was parsed when it was given.
+        (try? Self.shownOptions(of: connectionString)) ?? ""
+    }
+
+    /// What libpq is given, in order: a later keyword wins over an earlier one.
+    var keywords: [(String, String)] {
+        [
+            ("fallback_application_name", applicationName),
+            ("connect_timeout", "\(max(2, connectTimeout.components.seconds))"),
+            // A host that vanished is noticed after about 25 s, also by a connection that only listens.
+            ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"),
+            ("keepalives_count", "3"),
+            ("tcp_user_timeout", "20000"),
+            ("dbname", connectionString),
+            // Behind the user's string: text is decoded as UTF-8.
+            ("client_encoding", "UTF8"),
+        ]
+    }
+
+    private static func shownOptions(of connectionString: String) throws(PostgresError) -> String {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(connectionString, &message) else {
+            // libpq quotes the string, password and all.
+            let reason = message.map { String(cString: $0).inOneLine.withoutQuotations } ?? "out of memory"
+            PQfreemem(message)
+            throw PostgresError(
+                .badConfiguration,
+                "the connection string cannot be parsed (\(reason)); give key=value pairs or a postgresql:// URI"
+            )
+        }
+        defer { PQconninfoFree(options) }
+        var shown: [String] = []
+        var option = options
+        while let keyword = option.pointee.keyword {
+            let name = String(cString: keyword)
+            if let value = option.pointee.val, ["host", "hostaddr", "port", "dbname", "user"].contains(name) {
+                shown.append("\(name)=\(String(cString: value))")
+            }
+            option += 1
+        }
+        return shown.joined(separator: " ")
+    }
+}

@@ -1,0 +1,74 @@
+import CLibPQ
+import Logging
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Owns a `PGconn`, and takes its NOTICEs.
+///
+/// Unchecked: the connection's actor alone reaches the pointer, and the last release comes after its last job.
+final class ConnectionHandle: @unchecked Sendable {
+    let pointer: OpaquePointer
+    /// The process that serves it.
+    let backendID: Int32
+    private let notices: NoticeLog
+
+    /// Opens a connection, which blocks for up to `connect_timeout` for each host.
+    init(_ configuration: PostgresConfiguration, logger: Logger) throws(PostgresError) {
+        let names = configuration.keywords.map { strdup($0.0) }
+        let values = configuration.keywords.map { strdup($0.1) }
+        defer { for string in names + values { free(string) } }
+        let keywords = names.map { UnsafePointer($0) } + [nil]
+        guard let pointer = PQconnectdbParams(keywords, values.map { UnsafePointer($0) } + [nil], 1) else {
+            throw PostgresError(.connectionFailed, "out of memory")
+        }
+        self.pointer = pointer
+        backendID = PQbackendPID(pointer)
+        notices = NoticeLog(logger: logger)
+        guard PQstatus(pointer) == CONNECTION_OK else {
+            throw PostgresError(.connectionFailed, errorMessage)
+        }
+        guard PQsetnonblocking(pointer, 1) == 0 else {
+            throw PostgresError(.connectionFailed, errorMessage)
+        }
+        let log = Unmanaged.passUnretained(notices).toOpaque()
+        PQsetNoticeProcessor(
+            pointer,
+            { log, text in
+                guard let log, let text else { return }
+                Unmanaged<NoticeLog>.fromOpaque(log).takeUnretainedValue().received(String(cString: text))
+            },
+            log
+        )
+    }
+
+    deinit { PQfinish(pointer) }
+
+    /// Its socket; −1 once libpq has closed it.
+    var descriptor: Int32 { PQsocket(pointer) }
+
+    /// Whether it is in no transaction and running nothing.
+    var isIdle: Bool { PQtransactionStatus(pointer) == PQTRANS_IDLE }
+
+    /// Whether a statement or COPY has not ended.
+    var isActive: Bool { PQtransactionStatus(pointer) == PQTRANS_ACTIVE }
+
+    /// What libpq says of the last failure.
+    var errorMessage: String { String(cString: PQerrorMessage(pointer)).inOneLine }
+}
+
+/// Puts the server's notices where the log is.
+private final class NoticeLog: Sendable {
+    private let logger: Logger
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    func received(_ text: String) {
+        logger.debug("Notice from PostgreSQL", metadata: ["db.notice": "\(text.inOneLine)"])
+    }
+}

@@ -1,0 +1,81 @@
+import NIOCore
+import Synchronization
+
+extension RedisNode {
+    /// Sends a command and waits for its reply.
+    ///
+    /// The caller is resumed at its deadline, or when it is cancelled, whatever the node does. What it has sent may still
+    /// take effect: send what undoes it, which the node gets later.
+    /// - Parameters:
+    ///   - command: The command.
+    ///   - limit: How long the reply is waited for, from now. Before the first attempt to connect has ended it covers
+    ///     the wait for that, too.
+    /// - Returns: The reply; an error reply is one, too.
+    /// - Throws: ``RedisError`` when there is no reply.
+    package func send(_ command: RedisCommand, within limit: Duration) async throws(RedisError) -> RedisReply {
+        switch await exchange(CollectionOfOne(command), isBatch: false, within: limit) {
+        case .success(.one(let reply)): return reply
+        case .success(.batch): preconditionFailure("one command has one reply")
+        case .failure(let error): throw error
+        }
+    }
+
+    /// Sends commands, back to back, and waits for all their replies.
+    ///
+    /// They are no transaction: commands of others are not kept out from between them on the node.
+    /// - Parameters:
+    ///   - commands: The commands. With none, nothing is sent.
+    ///   - limit: How long all the replies are waited for, from now.
+    /// - Returns: One reply for each command, in the commands' order; error replies are replies.
+    /// - Throws: ``RedisError`` when one reply or more is missing.
+    package func send(_ commands: [RedisCommand], within limit: Duration) async throws(RedisError) -> [RedisReply] {
+        guard !commands.isEmpty else { return [] }
+        switch await exchange(commands, isBatch: true, within: limit) {
+        case .success(.batch(let replies)): return replies
+        case .success(.one): preconditionFailure("a batch has a list of replies")
+        case .failure(let error): throw error
+        }
+    }
+
+    private func exchange(
+        _ commands: some Collection<RedisCommand> & Sendable,
+        isBatch: Bool,
+        within limit: Duration
+    ) async -> Call.Outcome {
+        guard limit > .zero else { return .failure(failure(.deadline, "within \(limit.milliseconds)")) }
+        let call = Call(within: limit)
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                call.wait(with: continuation)
+                submit(call, commands, isBatch: isBatch)
+            }
+        } onCancel: {
+            guard let call = exchange.withLock({ $0.cancel(call) }) else { return }
+            call.resume(.failure(failure(.cancelled, "while it waited")))
+        }
+    }
+
+    private func submit(_ call: Call, _ commands: some Collection<RedisCommand> & Sendable, isBatch: Bool) {
+        switch exchange.withLock({ $0.admit(call, commands, isBatch: isBatch) }) {
+        case .refused(let code, let message):
+            call.resume(.failure(failure(code, message)))
+        case .admitted(let needsFlush, let sweepAt):
+            // Who finds the outbox empty has it flushed; all that is appended until then goes along.
+            if needsFlush { eventLoop.execute { self.flush() } }
+            if let sweepAt { scheduleSweep(at: sweepAt) }
+        }
+    }
+
+    /// Has the calls given up whose deadline has passed: one timer for all of them.
+    private func scheduleSweep(at deadline: NIODeadline) {
+        eventLoop.scheduleTask(deadline: deadline) { [weak self] in self?.sweep() }
+    }
+
+    private func sweep() {
+        let (late, next) = exchange.withLock { $0.sweep(at: .now()) }
+        for call in late {
+            call.resume(.failure(failure(.deadline, "within \(call.limit.milliseconds)")))
+        }
+        if let next { scheduleSweep(at: next) }
+    }
+}

@@ -1,0 +1,40 @@
+/// What a node said of itself when the connection was made: a part of `INFO server`.
+package struct RedisServerInfo: Sendable, Hashable {
+    /// A random value that each start of the server draws anew.
+    package var runID: String
+    /// How long the server had run at ``readAt``; whole seconds, rounded down.
+    package var uptime: Duration
+    /// The server's version, as in `7.0.15`.
+    package var version: String
+    /// When the answer came, on this machine's monotonic clock.
+    package var readAt: ContinuousClock.Instant
+
+    /// Makes it from its parts.
+    package init(runID: String, uptime: Duration, version: String, readAt: ContinuousClock.Instant) {
+        self.runID = runID
+        self.uptime = uptime
+        self.version = version
+        self.readAt = readAt
+    }
+
+    /// Reads the answer to `INFO server`; `nil` without run id or uptime, since a restart cannot be seen then.
+    ///
+    /// - Parameters:
+    ///   - text: Lines of `name:value`.
+    ///   - now: When the answer came.
+    package init?(_ text: String, readAt now: ContinuousClock.Instant) {
+        var fields: [Substring: Substring] = [:]
+        for line in text.split(whereSeparator: \.isNewline) {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            fields[line[..<colon]] = line[line.index(after: colon)...]
+        }
+        let seconds = fields["uptime_in_seconds"].flatMap { Int($0) }
+        guard let runID = fields["run_id"], !runID.isEmpty, let seconds else { return nil }
+        self.init(
+            runID: String(runID),
+            uptime: .seconds(seconds),
+            version: fields["redis_version"].map(String.init) ?? "",
+            readAt: now
+        )
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+package import LocalStack
+import Synchronization
+
+/// Real servers for tests. Whatever is still up when the test process exits is ended then, and its folder removed.
+package enum TestServers {
+    private actor Shared {
+        private var postgres: Task<PostgresServer, any Error>?
+
+        func postgresServer() async throws -> PostgresServer {
+            // Unstructured, because many tests share it and none of them owns it.
+            let task = postgres ?? Task { try await TestServers.makePostgres() }
+            postgres = task
+            return try await task.value
+        }
+    }
+
+    private static let shared = Shared()
+    private static let count = Atomic<Int>(0)
+
+    private static let folder: String = {
+        let path = "/tmp/holdfast-tests-\(getpid())"
+        atexit { try? FileManager.default.removeItem(atPath: "/tmp/holdfast-tests-\(getpid())") }  // Left behind: in /tmp.
+        LocalProcess.endAllAtExit()
+        return path
+    }()
+
+    /// A new folder's path, for one test.
+    package static func makeFolder(_ name: String) -> String {
+        "\(folder)/\(name)-\(count.add(1, ordering: .relaxed).newValue)"
+    }
+
+    /// The PostgreSQL that all tests of the process share; a test that kills or freezes makes its own.
+    package static func postgres() async throws -> PostgresServer {
+        try await shared.postgresServer()
+    }
+
+    /// A PostgreSQL of the test's own.
+    package static func makePostgres() async throws -> PostgresServer {
+        try await PostgresServer.start(in: makeFolder("postgres"), settings: ["max_connections=300"])
+    }
+
+    /// A Redis node of the test's own.
+    package static func makeRedis(options: [String] = []) async throws -> RedisServer {
+        try await RedisServer.start(in: makeFolder("redis"), options: options)
+    }
+
+    /// A whole stack of the test's own.
+    package static func makeStack(nodeCount: Int = 3) async throws -> LocalStack {
+        try await LocalStack.start(
+            in: makeFolder("stack"),
+            nodeCount: nodeCount,
+            postgresSettings: ["max_connections=300"]
+        )
+    }
+}
