@@ -1,1 +1,178 @@
-// placeholder
+package import Holdfast
+package import Logging
+package import Postgres
+package import Redlock
+import ServiceLifecycle
+import Synchronization
+
+/// Claims lines, takes the lock of each job's key, runs its task, and settles.
+package struct Worker: Service {
+    /// The most lines in one claim.
+    private static let claimLimit = 500
+
+    let configuration: WorkerConfiguration
+    let registry: WorkerRegistry
+    let wakeups: Wakeups
+    let logger: Logger
+    private let store: JobStore
+    private let listener: @Sendable (@escaping @Sendable () -> Void) -> PostgresListener
+    private let redlock: Redlock
+    private let handlers: [String: any TaskHandler]
+    private let history: LockHistory
+
+    /// - Parameters:
+    ///   - pool: For claims, settles, history and leases.
+    ///   - database: For one more connection, which listens.
+    ///   - handlers: The task of each kind of job.
+    package init(
+        configuration: WorkerConfiguration,
+        pool: PostgresPool,
+        database: PostgresConfiguration,
+        redlock: Redlock,
+        handlers: [String: any TaskHandler],
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.redlock = redlock
+        self.handlers = handlers
+        self.logger = logger
+        store = JobStore(pool: pool)
+        registry = WorkerRegistry(pool: pool)
+        wakeups = Wakeups(pool: pool, logger: logger)
+        history = LockHistory(pool: pool)
+        listener = { wake in
+            PostgresListener(configuration: database, channels: [Wakeups.channel], logger: logger) { _ in wake() }
+        }
+    }
+
+    /// Serves until shut down: gracefully, it claims no more and finishes what runs; cancelled, it cancels what runs,
+    /// gives the locks back, and puts those jobs back in line.
+    package func run() async throws {
+        guard let id = await register() else { return }
+        var logger = logger
+        logger[metadataKey: "worker.id"] = "\(id)"
+        logger.info(
+            "Worker started",
+            metadata: ["queues": "\(configuration.queues.joined(separator: ","))", "slots": "\(configuration.slots)"]
+        )
+        let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            group.addTask { await keepLease(id) }
+            group.addTask { await lead(id) { signal.yield() } }
+            group.addTask { await listener { signal.yield() }.run() }
+            group.addTask { await wakeups.run() }
+            group.addTask { await poll(signal) }
+            await serve(id, signals, signal, logger)
+            group.cancelAll()
+        }
+        // A task of its own, because this one may be cancelled; what is not left now lapses by itself.
+        await Task { try? await registry.leave(id) }.value
+        logger.info("Worker stopped")
+    }
+
+    private func poll(_ signal: AsyncStream<Void>.Continuation) async {
+        while !Task.isCancelled {
+            signal.yield()
+            try? await Task.sleep(for: configuration.pollInterval)  // Cancelled: the loop ends.
+        }
+    }
+
+    /// Claims whenever there may be something to claim, and runs what it claimed.
+    private func serve(
+        _ id: WorkerID,
+        _ signals: AsyncStream<Void>,
+        _ signal: AsyncStream<Void>.Continuation,
+        _ logger: Logger
+    ) async {
+        let busy = SlotCount()
+        let runner = ClaimRunner(
+            configuration: configuration,
+            redlock: redlock,
+            handlers: handlers,
+            history: history,
+            settler: Settler(store: store, logger: logger),
+            logger: logger
+        )
+        var floors = ClaimFloors()
+        var hadQuorum = true
+        await withDiscardingTaskGroup { group in
+            for await _ in signals.cancelOnGracefulShutdown() {
+                let free = configuration.slots - busy.count
+                guard free > 0 else { continue }
+                let hasQuorum = redlock.hasQuorum
+                if hasQuorum != hadQuorum {
+                    hadQuorum = hasQuorum
+                    if hasQuorum {
+                        logger.info("A quorum of lock nodes is back")
+                    } else {
+                        logger.warning("No quorum of lock nodes is connected; jobs wait")
+                    }
+                }
+                guard hasQuorum else { continue }
+                let limit = min(free, Self.claimLimit)
+                let claims = await claim(for: id, limit, &floors, logger)
+                busy.add(claims.count)
+                for claim in claims {
+                    group.addTask {
+                        let settlement = await runner.run(claim) {
+                            busy.add(-1)
+                            signal.yield()
+                        }
+                        await moveOn(claim, after: settlement, isFull: busy.count >= configuration.slots, signal)
+                    }
+                }
+                if claims.count == limit { signal.yield() }  // There may be more.
+            }
+            // Shutdown has ended the claiming. The group still awaits what runs.
+        }
+    }
+
+    private func claim(
+        for id: WorkerID,
+        _ limit: Int,
+        _ floors: inout ClaimFloors,
+        _ logger: Logger
+    ) async -> [Claim] {
+        do {
+            return try await store.claim(
+                for: id,
+                queues: configuration.queues,
+                limit: limit,
+                runLimit: configuration.runLimit,
+                floors: &floors
+            )
+        } catch {
+            // The next poll asks again.
+            if !Task.isCancelled { logger.warning("Nothing claimed", metadata: ["error": "\(error)"]) }
+            return []
+        }
+    }
+
+    /// Sees to it that somebody claims the line again once it is ready.
+    private func moveOn(
+        _ claim: Claim,
+        after settlement: (result: SettlementResult?, delay: Duration),
+        isFull: Bool,
+        _ signal: AsyncStream<Void>.Continuation
+    ) async {
+        guard case .settled(hasMore: true) = settlement.result else { return }
+        if settlement.delay > .zero {
+            // What takes longer than a poll, the poll finds.
+            guard settlement.delay < configuration.pollInterval else { return }
+            await cancelWhenGracefulShutdown {
+                try? await Task.sleep(for: settlement.delay)  // Cancelled: nothing is claimed any more.
+            }
+        }
+        signal.yield()
+        if isFull || Task.isShuttingDownGracefully { wakeups.ready(claim.queue) }
+    }
+}
+
+/// How many slots are taken.
+private final class SlotCount: Sendable {
+    private let value = Mutex(0)
+
+    var count: Int { value.withLock { $0 } }
+
+    func add(_ change: Int) { value.withLock { $0 += change } }
+}

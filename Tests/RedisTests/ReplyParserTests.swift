@@ -26,7 +26,7 @@ struct ReplyParserTests {
         ),
         ("(-12\r\n", [.bigNumber("-12")]),
         ("=8\r\ntxt:some\r\n", [.verbatim(format: "txt", Array("some".utf8))]),
-        ("!9\r\nERR a\r\nb\r\n", [.error(RedisReplyError("ERR a\r\nb"))]),
+        ("!8\r\nERR a\r\nb\r\n", [.error(RedisReplyError("ERR a\r\nb"))]),
         (
             "%2\r\n+a\r\n:1\r\n+b\r\n~1\r\n#t\r\n",
             [.map([.init(.simple("a"), .integer(1)), .init(.simple("b"), .set([.boolean(true)]))])]

@@ -29,13 +29,14 @@ struct TLSTests {
         }
     }
 
+    /// The system does not know the authority; another address than the certificate's; no such file; no TLS.
     @Test(arguments: [
-        "rediss://localhost:PORT?cert=FOLDER/node.pem&key=FOLDER/node.key",  // The system does not know the authority.
-        "rediss://127.0.0.2:PORT?cafile=FOLDER/ca.pem&cert=FOLDER/node.pem&key=FOLDER/node.key",  // Another address.
-        "rediss://localhost:PORT?cafile=FOLDER/none.pem",  // No such file.
-        "redis://localhost:PORT",  // No TLS.
+        ("rediss://localhost:PORT?cert=FOLDER/node.pem&key=FOLDER/node.key", "CERTIFICATE_VERIFY_FAILED"),
+        ("rediss://127.0.0.2:PORT?cafile=FOLDER/ca.pem&cert=FOLDER/node.pem&key=FOLDER/node.key", "certificate"),
+        ("rediss://localhost:PORT?cafile=FOLDER/none.pem", "TLS"),
+        ("redis://localhost:PORT", "connection"),
     ])
-    func `a node that cannot be trusted is not spoken to`(url: String) async throws {
+    func `a node that cannot be trusted is not spoken to`(url: String, reason: String) async throws {
         let (folder, port) = try await Self.makeServer()
         let url = url.replacing("PORT", with: "\(port)").replacing("FOLDER", with: folder)
         try await withNode(url) { node, states in
@@ -44,6 +45,7 @@ struct TLSTests {
                 return
             }
             #expect(error.code == .notConnected)
+            #expect(error.message.contains(reason), "\(error)")
             #expect(!node.isConnected)
         }
     }

@@ -29,12 +29,15 @@ extension JobStore {
                     if results[index] == .busy { results[index] = .stale }
                 }
             }
-            if inDoubt, results.contains(.stale) {
-                for index in try await recorded(settlements, connection) where results[index] == .stale {
+            var owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) }
+            if inDoubt {
+                // What was committed has freed its line, or was a part that left it held.
+                for index in try await recorded(settlements, connection)
+                where results[index] == .stale || !settlements[index].freesLine {
                     results[index] = .settled(hasMore: true)
+                    owned.removeAll { $0 == index }
                 }
             }
-            let owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) }
             let stale = settlements.indices.filter { results[$0] == .stale }
             try await move(owned.map { settlements[$0] }, worker, connection)
             let events =

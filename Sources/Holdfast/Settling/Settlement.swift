@@ -51,19 +51,20 @@ package struct Settlement: Sendable {
 
     package mutating func retry(_ job: ClaimedJob, error: String, after delay: Duration) {
         retried = Retried(job: job, error: error)
-        freesLine = true
         self.delay = delay
     }
 
     package mutating func record(_ event: LockEvent) { events.append(event) }
 
-    /// Takes out what has been recorded so far, to be settled while the run goes on.
+    /// Takes out the jobs that are over, to be settled while the run goes on; the rest belongs to the line's release.
     package mutating func takePart() -> Settlement {
-        defer {
-            finished = []
-            events = []
-        }
-        return self
+        var part = Settlement(of: claim)
+        part.finished = finished
+        part.events = events
+        part.pastID = pastID
+        finished = []
+        events = []
+        return part
     }
 }
 

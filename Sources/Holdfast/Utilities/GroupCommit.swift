@@ -3,8 +3,7 @@ import Synchronization
 
 /// More is waiting than there may be.
 package struct GroupCommitFull: Error, CustomStringConvertible {
-    package let waiting: Int
-    package var description: String { "\(waiting) are waiting already; try again later" }
+    package var description: String { "too much is waiting to be stored already; try again later" }
 }
 
 /// Joins concurrent calls into batches: one goes when the one before it has come back, with all that came meanwhile.
@@ -21,31 +20,43 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
 
     private struct Waiter: Sendable {
         let item: Item
+        let weight: Int
         let continuation: CheckedContinuation<Turn, Never>
     }
 
     private struct State {
         var hasLeader = false
         var waiting: Deque<Waiter> = []
+        var weight = 0
+
+        mutating func popFirst() -> Waiter? {
+            let first = waiting.popFirst()
+            weight -= first?.weight ?? 0
+            return first
+        }
     }
 
     private let state = Mutex(State())
     private let waitingLimit: Int
     private let batchLimit: Int
+    private let weight: @Sendable (Item) -> Int
     private let perform: @Sendable ([Item]) async throws -> [Output]
 
     /// - Parameters:
-    ///   - waitingLimit: The most items that wait for a batch; more are refused.
-    ///   - batchLimit: The most items in one batch.
+    ///   - waitingLimit: The weight of the items that may wait for a batch; more are refused.
+    ///   - batchLimit: The weight of the items in one batch; one item goes whatever it weighs.
+    ///   - weight: Of an item; each weighs 1 unless said otherwise.
     ///   - perform: Does a batch, within a deadline of its own; one output for each item, in the items' order. It is not
     ///     cancelled when a caller is: it works for the others too.
     package init(
         waitingLimit: Int,
         batchLimit: Int,
+        weight: @escaping @Sendable (Item) -> Int = { _ in 1 },
         perform: @escaping @Sendable ([Item]) async throws -> [Output]
     ) {
         self.waitingLimit = waitingLimit
         self.batchLimit = batchLimit
+        self.weight = weight
         self.perform = perform
     }
 
@@ -57,11 +68,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     package func submit(_ item: Item) async throws -> Output {
         let turn = try await nextTurn(item)
         if case .done(let result) = turn { return try result.get() }
-        let others = state.withLock { state in
-            let count = min(batchLimit - 1, state.waiting.count)
-            defer { state.waiting.removeFirst(count) }
-            return Array(state.waiting.prefix(count))
-        }
+        let others = takeOthers(besides: weight(item))
         let items = [item] + others.map(\.item)
         let result = await Task { [perform] in
             let outputs = try await perform(items)
@@ -75,13 +82,27 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
         return try result.get()[0]
     }
 
+    private func takeOthers(besides weight: Int) -> [Waiter] {
+        state.withLock { state in
+            var others: [Waiter] = []
+            var total = weight
+            while let next = state.waiting.first, total + next.weight <= batchLimit {
+                total += next.weight
+                others.append(next)
+                _ = state.popFirst()
+            }
+            return others
+        }
+    }
+
     private func nextTurn(_ item: Item) async throws -> Turn {
+        let weight = weight(item)
         let leads = try state.withLock { state in
             guard state.hasLeader else {
                 state.hasLeader = true
                 return true
             }
-            guard state.waiting.count < waitingLimit else { throw GroupCommitFull(waiting: state.waiting.count) }
+            guard state.weight + weight <= waitingLimit else { throw GroupCommitFull() }
             return false
         }
         if leads { return .lead }
@@ -92,7 +113,8 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
                     state.hasLeader = true
                     return true
                 }
-                state.waiting.append(Waiter(item: item, continuation: continuation))
+                state.waiting.append(Waiter(item: item, weight: weight, continuation: continuation))
+                state.weight += weight
                 return false
             }
             if leads { continuation.resume(returning: .lead) }
@@ -101,7 +123,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
 
     private func handOver() {
         let next = state.withLock { state in
-            let next = state.waiting.popFirst()
+            let next = state.popFirst()
             state.hasLeader = next != nil
             return next
         }

@@ -50,6 +50,14 @@ final class ConnectionHandle: @unchecked Sendable {
     /// Its socket; −1 once libpq has closed it.
     var descriptor: Int32 { PQsocket(pointer) }
 
+    /// Whether there is something to read, or the other end is closed.
+    ///
+    /// Others than the actor may ask only while the connection is idle.
+    var hasInput: Bool {
+        var socket = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&socket, 1, 0) != 0
+    }
+
     /// Whether it is in no transaction and running nothing.
     var isIdle: Bool { PQtransactionStatus(pointer) == PQTRANS_IDLE }
 

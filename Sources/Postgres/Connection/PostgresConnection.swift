@@ -80,7 +80,7 @@ package actor PostgresConnection {
     }
 
     /// Whether the server has said something to the idle connection, which is how it says that it ended.
-    nonisolated var isStale: Bool { condition.hasInput(descriptor: handle.descriptor) }
+    nonisolated var isStale: Bool { handle.hasInput }
 
     /// The process that serves this connection.
     package nonisolated var backendID: Int32 { handle.backendID }

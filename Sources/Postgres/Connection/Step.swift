@@ -9,7 +9,7 @@ struct Step {
     let statement: String
     /// The number by which it is cancelled.
     let number: UInt64
-    /// How long each of its waits may last.
+    /// How long it may take in all.
     let limit: Duration
     private var deadline: ContinuousClock.Instant
 

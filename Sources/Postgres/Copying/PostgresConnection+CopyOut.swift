@@ -4,7 +4,8 @@ import Logging
 /// What comes next of a COPY.
 private enum CopyOutput {
     case chunk([UInt8])
-    case end(rows: Int)
+    /// The last bytes, if any, and how many rows there were.
+    case end([UInt8], rows: Int)
 }
 
 extension PostgresConnection {
@@ -26,7 +27,9 @@ extension PostgresConnection {
             while true {
                 switch try await nextOutput(statement, within: limit) {
                 case .chunk(let bytes): try await receive(bytes)
-                case .end(let rows): return rows
+                case .end(let bytes, let rows):
+                    if !bytes.isEmpty { try await receive(bytes) }
+                    return rows
                 }
             }
         } catch {
@@ -44,9 +47,7 @@ extension PostgresConnection {
                     guard chunk.isEmpty else { return .chunk(chunk) }
                     try waitForInput(step)
                 case -1:
-                    // What came before the end is given out first; the end is told again.
-                    guard chunk.isEmpty else { return .chunk(chunk) }
-                    return .end(rows: try collect(step).affected)
+                    return .end(chunk, rows: try collect(step).affected)
                 case -2: throw lost(step)
                 default: break
                 }

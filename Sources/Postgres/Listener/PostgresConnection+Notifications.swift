@@ -26,12 +26,17 @@ extension PostgresConnection {
 
     /// - Returns: Why the connection ended; `nil` while it lives.
     private func takeNotifications(_ deliver: (String, String) -> Void) -> PostgresError? {
-        let isAlive = PQconsumeInput(handle.pointer) == 1
-        while let notification = PQnotifies(handle.pointer) {
-            deliver(String(cString: notification.pointee.relname), String(cString: notification.pointee.extra))
-            PQfreemem(notification)
+        guard !isBroken else { return nil }
+        // Until nothing is left: on Linux a source does not fire again for an end that it saw together with the last data.
+        while true {
+            let isAlive = PQconsumeInput(handle.pointer) == 1
+            while let notification = PQnotifies(handle.pointer) {
+                deliver(String(cString: notification.pointee.relname), String(cString: notification.pointee.extra))
+                PQfreemem(notification)
+            }
+            guard isAlive else { break }
+            guard handle.hasInput else { return nil }
         }
-        guard !isAlive else { return nil }
         giveUp()
         return PostgresError(.connectionLost, handle.errorMessage)
     }

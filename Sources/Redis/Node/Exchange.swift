@@ -30,7 +30,7 @@ struct Exchange: ~Copyable {
     private var owedSince = NIODeadline.uptimeNanoseconds(0)
     /// When the next sweep is due; nobody's deadline is before it, or a sweep would be late.
     private var sweepAt = NIODeadline.distantFuture
-    /// The kind of failure that was last told; `nil` after a connection.
+    /// The kind of trouble that was last told; `nil` after a connection.
     private var reported: RedisError.Code?
 
     private let maximumCommands: Int
@@ -127,13 +127,15 @@ struct Exchange: ~Copyable {
 
     /// Ends a connection, or an attempt at one.
     ///
-    /// - Returns: The calls that fail with it, why they do, and whether this kind of reason is a new one.
+    /// - Returns: The calls that fail with it, why they do, and whether the kind of trouble is a new one.
     mutating func ended(_ error: RedisError) -> (failed: [Call], code: RedisError.Code, isNews: Bool) {
         let code: RedisError.Code = if case .serving = phase { .connectionLost } else { .notConnected }
         phase = .down(error)
         outbox.clear()
-        let isNews = reported != error.code
-        reported = error.code
+        // A node that is lost and then out of reach is in the same trouble, which was told.
+        let kind = error.code == .connectionLost ? .notConnected : error.code
+        let isNews = reported != kind
+        reported = kind
         return (queue.removeAll(), code, isNews)
     }
 

@@ -1,0 +1,162 @@
+import Foundation
+import Holdfast
+import LocalStack
+import Logging
+import Postgres
+import Synchronization
+
+/// Everything that `holdfast dev` runs: the servers in this process' care, the intake and the workers as processes of
+/// this same program.
+final class DevStack: Sendable {
+    /// Why it ended by itself.
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    private let folder: String
+    private let port: Int
+    private let workers: Int
+    private let logLevel: String
+    private let progress: Progress
+    private let stopping = Mutex(false)
+    private let (stops, stopped) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+
+    init(folder: String, port: Int, workers: Int, logLevel: String, progress: Progress) {
+        self.folder = folder
+        self.port = port
+        self.workers = workers
+        self.logLevel = logLevel
+        self.progress = progress
+    }
+
+    /// Whether it has been asked to stop.
+    var isStopping: Bool { stopping.withLock { $0 } }
+
+    /// Asks it to stop, whatever it is doing.
+    func stop() {
+        stopping.withLock { $0 = true }
+        stopped.yield()
+    }
+
+    /// Runs until it is stopped, or a part of it ends; stops the rest in order then.
+    ///
+    /// - Parameter onReady: Called once all is ready; cancelled when the stack is to stop.
+    func run(onReady: @escaping @Sendable (Ready) async throws -> Void) async throws {
+        var running = Running()
+        do {
+            try await start(&running, onReady)
+        } catch {
+            await end(running)
+            // Asked to stop in the midst of it: that is no failure.
+            if isStopping { return }
+            throw error
+        }
+        await end(running)
+    }
+
+    private func start(
+        _ running: inout Running,
+        _ onReady: @escaping @Sendable (Ready) async throws -> Void
+    ) async throws {
+        let servers = try await progress.step("Starting PostgreSQL and 3 Redis nodes in \(folder)") {
+            // Every write is on disk before it is acknowledged: a node that restarts has forgotten no lock.
+            try await LocalStack.start(
+                in: folder,
+                nodeOptions: ["--appendonly", "yes", "--appendfsync", "always"]
+            )
+        }
+        running.servers = servers
+        let pool = PostgresPool(
+            configuration: try PostgresConfiguration(connectionString: servers.databaseURL, applicationName: "dev"),
+            size: 2,
+            logger: Logger(label: "dev") { LineLogHandler(label: $0, format: .text, level: .error) }
+        )
+        defer { pool.close() }
+        try await progress.step("Migrating") {
+            _ = try await Migrator(pool: pool, logger: Logger(label: "dev") { _ in SwiftLogNoOpLogHandler() }).migrate()
+        }
+        let port = port == 0 ? FreePort.find() : port
+        try requireFree(port)
+        try await progress.step("Starting the intake and \(workers) workers") {
+            running.intake = try launch(["serve", "--port", "\(port)"], servers)
+            for number in 1...workers {
+                running.workers.append(try launch(["work", "--name", "worker-\(number)"], servers))
+            }
+            try await waitUntilReady(running, pool, port)
+        }
+        let ready = Ready(servers: servers, port: port, pool: pool)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [stops] in
+                for await _ in stops { return }
+            }
+            for process in running.processes {
+                group.addTask {
+                    await process.waitForExit()
+                    try Task.checkCancellation()
+                    throw Failure(description: "process \(process.pid) has ended by itself; its log says why")
+                }
+            }
+            defer { group.cancelAll() }
+            try await onReady(ready)
+            try await group.next()
+        }
+    }
+
+    private func launch(_ arguments: [String], _ servers: LocalStack) throws -> LocalProcess {
+        try LocalProcess(
+            URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
+            arguments + ["--end-with-parent", "--log-level", logLevel],
+            environment: [
+                "HOLDFAST_DATABASE_URL": servers.databaseURL,
+                "HOLDFAST_LOCK_NODES": servers.nodes.map(\.url).joined(separator: ","),
+                "HOLDFAST_VALUE_NODE": servers.nodes[0].url,
+            ],
+            output: nil
+        )
+    }
+
+    private func requireFree(_ port: Int) throws {
+        guard FreePort.isFree(port) else {
+            throw Failure(description: "port \(port) is in use; choose another with --port, or 0 for any")
+        }
+    }
+
+    private func waitUntilReady(_ running: Running, _ pool: PostgresPool, _ port: Int) async throws {
+        let deadline = ContinuousClock.now + .seconds(30)
+        let registered = Statement(
+            name: "dev_workers",
+            sql: "select count(*) from holdfast.workers where lease_until > clock_timestamp()"
+        )
+        while true {
+            let count = try await pool.execute(registered)[0].decode(Int.self, at: 0)
+            // Listening, and by nobody else: the port was free.
+            if count >= workers, !FreePort.isFree(port) { return }
+            guard running.processes.allSatisfy(\.isRunning), !isStopping, ContinuousClock.now < deadline else {
+                throw Failure(description: "the intake or a worker did not start; its log says why")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    private func end(_ running: Running) async {
+        // A task of its own: whatever happens, nothing is left running.
+        await Task {
+            progress.say("\nStopping …", end: "")
+            await running.intake?.end(with: SIGTERM, within: .seconds(30))
+            await withDiscardingTaskGroup { group in
+                for worker in running.workers {
+                    group.addTask { await worker.end(with: SIGTERM, within: .seconds(60)) }
+                }
+            }
+            await running.servers?.stop()
+            progress.say(" all stopped.")
+        }.value
+    }
+}
+
+/// What has been started so far.
+private struct Running: Sendable {
+    var servers: LocalStack?
+    var intake: LocalProcess?
+    var workers: [LocalProcess] = []
+
+    var processes: [LocalProcess] { (intake.map { [$0] } ?? []) + workers }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Logging
+import Postgres
+import Redis
+import Redlock
+
+/// The database and the nodes that the settings name.
+struct Backends: Sendable {
+    let database: PostgresConfiguration
+    let pool: PostgresPool
+    let lockNodes: [RedisNode]
+    let valueNode: RedisNode
+
+    /// The lock over the lock nodes.
+    func makeRedlock(_ logger: Logger) -> Redlock {
+        Redlock(nodes: lockNodes.map { RedisLockNode($0) }, logger: logger)
+    }
+
+    /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.
+    func whileConnected<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        var nodes = lockNodes
+        if !nodes.contains(where: { $0 === valueNode }) { nodes.append(valueNode) }
+        // Tasks of their own don't inherit cancellation; they are ended and awaited here.
+        let connections = nodes.map { node in Task { await node.run() } }
+        let result: Result<Value, any Error>
+        do {
+            result = .success(try await body())
+        } catch {
+            result = .failure(error)
+        }
+        for connection in connections {
+            connection.cancel()
+            await connection.value
+        }
+        pool.close()
+        return try result.get()
+    }
+}
+
+extension Settings {
+    /// - Throws: `ValidationError` when the database's address is missing or cannot be understood.
+    func database(_ part: String) throws -> PostgresConfiguration {
+        let url = try requiredText("database.url", flag: "--database-url", isSecret: true)
+        do {
+            return try PostgresConfiguration(connectionString: url, applicationName: "holdfast \(part)")
+        } catch {
+            throw ValidationError("--database-url: \(error)")
+        }
+    }
+
+    /// - Throws: `ValidationError` when an address is missing or cannot be understood.
+    func backends(_ part: String, connections: Int, _ logger: Logger) throws -> Backends {
+        let database = try database(part)
+        guard let urls = list("lock.nodes"), !urls.isEmpty else {
+            throw ValidationError(
+                "--lock-nodes is not set; give it, or set HOLDFAST_LOCK_NODES, or lock.nodes in a configuration file."
+            )
+        }
+        guard urls.count % 2 == 1 else {
+            throw ValidationError("--lock-nodes must name an odd number of nodes, and names \(urls.count).")
+        }
+        let endpoints = try urls.map { try endpoint($0, flag: "--lock-nodes") }
+        guard Set(endpoints).count == endpoints.count else {
+            throw ValidationError("--lock-nodes names a node twice; nodes must be independent.")
+        }
+        let lockNodes = endpoints.map { RedisNode($0, logger: logger) }
+        let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }
+        // One connection to a node that has both roles.
+        let shared = valueEndpoint.map { endpoints.firstIndex(of: $0) } ?? 0
+        return Backends(
+            database: database,
+            pool: PostgresPool(configuration: database, size: connections, logger: logger),
+            lockNodes: lockNodes,
+            valueNode: shared.map { lockNodes[$0] } ?? RedisNode(valueEndpoint!, logger: logger)
+        )  // Set, or shared is 0.
+    }
+
+    private func endpoint(_ url: String, flag: String) throws -> RedisEndpoint {
+        do {
+            return try RedisEndpoint(url)
+        } catch {
+            throw ValidationError("\(flag): \(error)")
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import ArgumentParser
+import Foundation
+import Holdfast
+import Worker
+
+/// `holdfast work`
+struct Work: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run jobs.",
+        discussion: """
+            Any number may run at once, on any number of machines. SIGTERM stops claiming and lets running tasks finish, \
+            up to --drain-seconds; what still runs then is cancelled, and its job put back in line. Should the process \
+            die, its jobs run elsewhere once its lease and their locks have lapsed.
+            """
+    )
+
+    @Option(help: "How many tasks it runs at once. HOLDFAST_WORKER_SLOTS, worker.slots. Default: 256.")
+    var slots: Int?
+
+    @Option(help: "The queues it serves, separated by commas. HOLDFAST_WORKER_QUEUES, worker.queues. Default: default.")
+    var queues: String?
+
+    @Option(help: "What it is called. HOLDFAST_WORKER_NAME, worker.name. Default: host name and process id.")
+    var name: String?
+
+    @Option(
+        name: .customLong("drain-seconds"),
+        help: "How long running tasks may take after SIGTERM. HOLDFAST_WORKER_DRAIN_SECONDS. Default: 30."
+    )
+    var drainSeconds: Int?
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var nodes: NodeOptions
+
+    @Flag(help: .hidden)
+    var endWithParent = false
+
+    func run() async throws {
+        let own: [String: String?] = [
+            "worker.slots": slots.map(String.init), "worker.queues": queues, "worker.name": name,
+            "worker.drainSeconds": drainSeconds.map(String.init),
+        ]
+        let flags = own.merging(common.values) { $1 }.merging(nodes.values) { $1 }
+        let settings = try await Settings(flags: flags, file: common.configurationFile)
+        var configuration = WorkerConfiguration()
+        configuration.name =
+            settings.text("worker.name")
+            ?? "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)"
+        configuration.slots = try settings.integer(
+            "worker.slots",
+            flag: "--slots",
+            in: 1...100_000,
+            default: configuration.slots
+        )
+        configuration.queues = settings.list("worker.queues") ?? configuration.queues
+        let drain = try settings.integer("worker.drainSeconds", flag: "--drain-seconds", in: 0...86_400, default: 30)
+        let logger = try settings.makeLogger(configuration.name)
+        let backends = try settings.backends("worker", connections: 8, logger)
+        try await backends.whileConnected {
+            let worker = Worker(
+                configuration: configuration,
+                pool: backends.pool,
+                database: backends.database,
+                redlock: backends.makeRedlock(logger),
+                handlers: [LockAndSet.kind: LockAndSet(values: ValueStore(node: backends.valueNode))],
+                logger: logger
+            )
+            try await ServiceRunner.run(
+                worker,
+                drainLimit: .seconds(drain),
+                endsWithParent: endWithParent,
+                logger
+            )
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import HTTPTypes
+import Holdfast
+import Hummingbird
+import Logging
+import Postgres
+import Redis
+
+/// Turns whatever a route throws into an answer that says what to do.
+struct ProblemMiddleware: RouterMiddleware {
+    typealias Context = IntakeContext
+
+    @concurrent func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let problem as Problem {
+            return try problem.response(from: request, context: context)
+        } catch let field as InvalidField {
+            return try Problem(.badRequest, field.description, [(field.name, field.reason)])
+                .response(from: request, context: context)
+        } catch let error as any HTTPResponseError {
+            return try Problem(error.status, Self.detail(of: error, request))
+                .response(from: request, context: context)
+        } catch {
+            return try unavailable(error, context).response(from: request, context: context)
+        }
+    }
+
+    private func unavailable(_ error: any Error, _ context: Context) -> Problem {
+        switch error {
+        case let error as PostgresError where error.isUnavailable:
+            context.logger.warning("Request not served, the database is away", metadata: ["error": "\(error)"])
+            return Problem(.serviceUnavailable, "the database is away; nothing was stored, try again", retryAfter: 1)
+        case let error as RedisError:
+            context.logger.warning("Request not served, the value node is away", metadata: ["error": "\(error)"])
+            return Problem(.serviceUnavailable, "the value node is away; try again", retryAfter: 1)
+        case let error as GroupCommitFull:
+            return Problem(.serviceUnavailable, error.description, retryAfter: 1)
+        default:
+            context.logger.error("Request failed", metadata: ["error": "\(error)"])
+            return Problem(.internalServerError, "something went wrong here; the log of the intake says what")
+        }
+    }
+
+    private static func detail(of error: any HTTPResponseError, _ request: Request) -> String {
+        switch error.status {
+        case .notFound: "there is nothing at \(request.method) \(request.uri.path)"
+        default: error.status.reasonPhrase
+        }
+    }
+}

@@ -1,0 +1,14 @@
+import Hummingbird
+
+/// What accompanies a request.
+struct IntakeContext: RequestContext {
+    /// The most bytes of a body: a value of 1 MiB, however it is escaped, fits.
+    static let bodyLimit = 8 << 20
+
+    var coreContext: CoreRequestContextStorage
+    var maxUploadSize: Int { Self.bodyLimit }
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+    }
+}

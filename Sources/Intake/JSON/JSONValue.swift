@@ -1,0 +1,83 @@
+/// Any JSON value, with numbers as JavaScript's `String()` would write them.
+enum JSONValue: Sendable, Equatable, Decodable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case number(Double)
+    case string(String)
+    case array
+    case object([String: JSONValue])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {  // Each `try?`: of another type, so the next is tried.
+            self = .bool(value)
+        } else if let value = try? container.decode(Int64.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([String: JSONValue].self) {
+            self = .object(value)
+        } else {
+            // What is in it is of no interest: no field takes an array.
+            _ = try decoder.unkeyedContainer()
+            self = .array
+        }
+    }
+
+    /// What JavaScript takes for false: null, false, 0 and "".
+    var isFalsy: Bool {
+        switch self {
+        case .null, .bool(false), .integer(0), .string(""): true
+        case .number(let value): value == 0
+        default: false
+        }
+    }
+
+    /// A text, or a number or `true` as its text; `nil` for an array or object.
+    var text: String? {
+        switch self {
+        case .string(let text): text
+        case .integer(let value): String(value)
+        case .number(let value): Self.text(of: value)
+        case .bool(let value): String(value)
+        case .null, .array, .object: nil
+        }
+    }
+
+    /// Its type, in words that follow "is".
+    var typeName: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a boolean"
+        case .integer, .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+
+    /// A number's shortest text, with an exponent only where JavaScript has one: from 1e21, and below 1e-6.
+    ///
+    /// - Source: ECMA-262, Number::toString.
+    private static func text(of value: Double) -> String {
+        let magnitude = abs(value)
+        let short = "\(value)"
+        guard let mark = short.firstIndex(of: "e") else {
+            return short.hasSuffix(".0") ? String(short.dropLast(2)) : short
+        }
+        let exponent = Int(short[short.index(after: mark)...]) ?? 0
+        let sign = value < 0 ? "-" : ""
+        let mantissa = String(short[..<mark].drop { $0 == "-" }).replacing(".0", with: "")
+        if magnitude >= 1e21 || magnitude < 1e-6 {
+            return "\(sign)\(mantissa)e\(exponent < 0 ? "-" : "+")\(abs(exponent))"
+        }
+        let digits = mantissa.replacing(".", with: "")
+        let zeros = String(repeating: "0", count: exponent < 0 ? -exponent - 1 : max(0, exponent + 1 - digits.count))
+        return exponent < 0 ? "\(sign)0.\(zeros)\(digits)" : "\(sign)\(digits)\(zeros)"
+    }
+}

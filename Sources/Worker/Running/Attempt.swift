@@ -1,0 +1,177 @@
+import Holdfast
+import Logging
+import Postgres
+import Redlock
+import Synchronization
+
+/// One attempt of a job: acquire, record, run, release, note what became of it.
+struct Attempt: Sendable {
+    let job: ClaimedJob
+    let claim: Claim
+    /// How long a foreign holder has kept the job out before this try; `nil` when none has.
+    let waited: Duration?
+    let runner: ClaimRunner
+    let ledger: RunLedger
+    let logger: Logger
+
+    /// Runs the attempt.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    func run() async -> Bool {
+        guard job.attempt <= job.maxAttempts else {
+            ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
+            return true
+        }
+        guard let handler = runner.handlers[job.kind] else {
+            logger.warning("No handler for this kind of job; it waits for a worker that has one")
+            giveBack(after: .seconds(5))
+            return false
+        }
+        let start = ContinuousClock.now
+        let token = "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
+        switch await runner.redlock.tryAcquire(claim.key, token: token, ttl: job.lockTTL) {
+        case .granted(let hold):
+            return await run(handler, under: hold, since: start)
+        case .held(let votes):
+            wait(votes)
+            return false
+        case .noQuorum(let votes):
+            logger.debug("No quorum for the lock", metadata: ["lock.votes": "\(votes.map(\.verdict.rawValue))"])
+            giveBack(after: runner.redlock.configuration.nextRetryDelay())
+            return false
+        }
+    }
+
+    private func run(_ handler: any TaskHandler, under hold: Hold, since start: ContinuousClock.Instant) async -> Bool {
+        logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.map(\.verdict.rawValue))"])
+        let begun = Mutexed<PostgresTimestamp?>(nil)
+        let outcome = await Outcome {
+            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { votes in
+                noteExtension(hold, votes)
+            } _: {
+                // Written ahead: there is no effect without a record.
+                begun.value = try await recordAcquired(hold, since: start)
+                try Task.checkCancellation()
+                try await handler.run(TaskContext(job: job, key: claim.key, hold: hold, logger: logger))
+            }
+        }
+        let ended = ContinuousClock.now
+        let votes = await runner.redlock.release(hold)
+        noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
+        return conclude(outcome, startedAt: begun.value)
+    }
+
+    private func recordAcquired(
+        _ hold: Hold,
+        since start: ContinuousClock.Instant
+    ) async throws(HistoryOutage) -> PostgresTimestamp {
+        var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
+        event.token = hold.token
+        event.votes = hold.votes
+        event.validity = hold.acquiredAt.duration(to: hold.validUntil)
+        event.waited = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        do {
+            return try await runner.history.append(event)
+        } catch {
+            throw HistoryOutage(error: error)
+        }
+    }
+
+    private func noteExtension(_ hold: Hold, _ votes: [Vote]) {
+        var event = LockEvent(.extended, job, of: claim, at: .now)
+        event.token = hold.token
+        event.votes = votes
+        event.held = hold.acquiredAt.duration(to: .now)
+        ledger.note { $0.record(event) }
+        ledger.settleSoon()
+    }
+
+    private func noteEnd(
+        of hold: Hold,
+        at moment: ContinuousClock.Instant,
+        _ outcome: Outcome,
+        _ votes: [Vote],
+        begun: PostgresTimestamp?
+    ) {
+        var event = LockEvent(outcome.endOfHold, job, of: claim, at: moment)
+        event.token = hold.token
+        event.votes = votes
+        event.held = hold.acquiredAt.duration(to: moment)
+        event.reason = outcome.reason
+        event.notBefore = begun
+        if case .lost(let margin) = outcome { event.validity = margin }
+        ledger.note { $0.record(event) }
+        logger.debug(
+            "Lock released",
+            metadata: ["job.outcome": "\(outcome.name)", "lock.votes": "\(votes.map(\.verdict.rawValue))"]
+        )
+    }
+
+    /// Notes what becomes of the job.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    private func conclude(_ outcome: Outcome, startedAt: PostgresTimestamp?) -> Bool {
+        switch outcome {
+        case .succeeded:
+            ledger.note { $0.finish(job, .succeeded, startedAt: startedAt) }
+            return true
+        case .interrupted:
+            giveBack(after: .zero)
+            return false
+        case .outage(let reason):
+            logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
+            giveBack(after: .seconds(1) * Double.random(in: 0.5...1))
+            return false
+        case .refused(let reason):
+            var event = LockEvent(.refused, job, of: claim, at: .now)
+            event.reason = reason
+            ledger.note { $0.record(event) }
+            return fail(reason, startedAt)
+        case .lost, .overrun, .failed:
+            return fail(outcome.reason ?? outcome.name, startedAt)
+        }
+    }
+
+    private func fail(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {
+        guard job.attempt < job.maxAttempts else {
+            logger.info("Job failed", metadata: ["error": "\(reason)"])
+            ledger.note { $0.finish(job, .failed, error: reason, startedAt: startedAt) }
+            return true
+        }
+        logger.info("Attempt failed, to be retried", metadata: ["error": "\(reason)"])
+        ledger.note { $0.retry(job, error: reason, after: RetryBackoff.delay(afterAttempt: job.attempt)) }
+        return false
+    }
+
+    /// Puts the job back at its place, with no attempt burned.
+    private func giveBack(after delay: Duration) {
+        ledger.note { $0.delay = delay }
+    }
+
+    private func wait(_ votes: [Vote]) {
+        logger.debug("Kept out by another holder", metadata: ["lock.votes": "\(votes.map(\.verdict.rawValue))"])
+        let delay = runner.redlock.configuration.nextRetryDelay()
+        ledger.note { settlement in
+            if waited == nil {
+                var event = LockEvent(.waiting, job, of: claim, at: .now)
+                event.votes = votes
+                event.reason = "another holds the lock"
+                settlement.record(event)
+            }
+            settlement.isWaiting = true
+            settlement.delay = delay
+        }
+    }
+}
+
+/// A value that two tasks share.
+private final class Mutexed<Value: Sendable>: Sendable {
+    private let storage: Mutex<Value>
+
+    init(_ value: Value) { storage = Mutex(value) }
+
+    var value: Value {
+        get { storage.withLock { $0 } }
+        set { storage.withLock { $0 = newValue } }
+    }
+}

@@ -1,0 +1,76 @@
+import Holdfast
+import Redlock
+
+/// How an attempt that had its lock ended.
+enum Outcome: Sendable {
+    case succeeded
+    /// The worker shuts down.
+    case interrupted
+    /// Something that the attempt needs is away.
+    case outage(String)
+    /// A fence turned the task away.
+    case refused(String)
+    /// The hold could not be extended; the validity that was left when the task was cancelled.
+    case lost(margin: Duration?)
+    /// The task went past its limit.
+    case overrun
+    case failed(String)
+
+    /// Runs an attempt's work, and sorts out how it ended.
+    init(_ body: () async throws -> Void) async {
+        do {
+            try await body()
+            self = .succeeded
+        } catch let error as LockError {
+            self = error.code == .overrun ? .overrun : .lost(margin: error.margin)
+        } catch let error as TaskRefusal {
+            self = .refused(error.description)
+        } catch let error as TaskOutage {
+            self = .outage(error.description)
+        } catch let error as HistoryOutage {
+            self = .outage(error.description)
+        } catch is CancellationError where Task.isCancelled {
+            self = .interrupted
+        } catch {
+            self = .failed("\(error)")
+        }
+    }
+
+    /// The event that closes the hold.
+    var endOfHold: LockEvent.Kind {
+        switch self {
+        case .lost: .lost
+        case .overrun: .overrun
+        default: .released
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .succeeded: "succeeded"
+        case .interrupted: "interrupted"
+        case .outage: "outage"
+        case .refused: "refused"
+        case .lost: "lost"
+        case .overrun: "overrun"
+        case .failed: "failed"
+        }
+    }
+
+    /// Why, in words; `nil` for a success.
+    var reason: String? {
+        switch self {
+        case .succeeded: nil
+        case .interrupted: "the worker shut down"
+        case .outage(let reason), .refused(let reason), .failed(let reason): reason
+        case .lost: "the lock could not be extended, and the task was cancelled"
+        case .overrun: "the task took longer than declared, and was cancelled"
+        }
+    }
+}
+
+/// The lock history could not be written, so the task was not started.
+struct HistoryOutage: Error, CustomStringConvertible {
+    let error: any Error
+    var description: String { "the lock history cannot be written: \(error)" }
+}
