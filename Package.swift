@@ -159,6 +159,7 @@ let package = Package(
                 "LocalStack",
                 "Postgres",
                 "TestSupport",
+                .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -169,6 +170,7 @@ let package = Package(
                 "LocalStack",
                 "Redis",
                 "TestSupport",
+                .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -2,7 +2,7 @@ import ArgumentParser
 import Holdfast
 import Postgres
 
-/// `holdfast migrate`
+/// The command `holdfast migrate`.
 struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring the database's schema up to date.",

@@ -2,7 +2,7 @@ import ArgumentParser
 import Holdfast
 import Intake
 
-/// `holdfast serve`
+/// The command `holdfast serve`.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve the HTTP API.",

@@ -3,7 +3,7 @@ import Foundation
 import Holdfast
 import Worker
 
-/// `holdfast work`
+/// The command `holdfast work`.
 struct Work: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run jobs.",

@@ -11,8 +11,10 @@ package struct Intake: Service {
     private let wakeups: Wakeups
 
     /// - Parameters:
+    ///   - configuration: Where to listen, and the seed's values.
     ///   - pool: For jobs.
     ///   - values: The value node.
+    ///   - logger: For what the server does.
     ///   - onListening: Told the port, once requests are taken.
     package init(
         configuration: IntakeConfiguration,
@@ -49,7 +51,7 @@ package struct Intake: Service {
                 logger.info("Intake listens", metadata: ["address": "http://\(configuration.host):\(port)"])
                 await onListening(port)
             },
-            logger: logger
+            logger: serverLogger
         )
     }
 

@@ -1,6 +1,8 @@
 import Foundation
 
-/// A folder that one process uses at a time. The lock ends with the process, however it ends.
+/// A folder that one process uses at a time.
+///
+/// The lock ends with the process, however it ends.
 package final class FolderLock: Sendable {
     private let descriptor: Int32
 

@@ -22,9 +22,11 @@ package final class LocalProcess: Sendable {
     ///
     /// - Parameters:
     ///   - program: The executable's path.
+    ///   - arguments: Its arguments.
     ///   - environment: Added to this process' own.
     ///   - output: Receives both standard output and standard error; `nil` lets it share this process' own.
     ///   - signalAtExit: Sent when this program exits and the other still runs.
+    /// - Throws: ``LocalStackError`` when it cannot be started.
     package init(
         _ program: URL,
         _ arguments: [String],

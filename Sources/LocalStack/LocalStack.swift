@@ -19,6 +19,8 @@ package struct LocalStack: Sendable {
     ///   - folder: For all their data, made when it is missing.
     ///   - nodeCount: How many Redis nodes.
     ///   - nodeOptions: More arguments for each `redis-server`.
+    ///   - postgresSettings: More settings of PostgreSQL, such as `["max_connections=200"]`.
+    /// - Returns: The servers, ready.
     /// - Throws: ``LocalStackError``; nothing is left running then.
     package static func start(
         in folder: String,

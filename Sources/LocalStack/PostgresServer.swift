@@ -27,6 +27,7 @@ package final class PostgresServer: Sendable {
     /// - Parameters:
     ///   - folder: For its data, socket and log, made when it is missing.
     ///   - settings: More settings, such as `["max_connections=200"]`.
+    /// - Returns: The server, ready.
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
     package static func start(in folder: String, settings: [String] = []) async throws -> PostgresServer {
         let server = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)

@@ -23,6 +23,7 @@ package final class RedisServer: Sendable {
     /// - Parameters:
     ///   - folder: For its data and its log, made when it is missing.
     ///   - options: More arguments for `redis-server`, such as `["--appendonly", "yes"]`.
+    /// - Returns: The node, ready.
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
     package static func start(in folder: String, options: [String] = []) async throws -> RedisServer {
         let server = RedisServer(folder: URL(fileURLWithPath: folder).path, options: options)
@@ -46,7 +47,7 @@ package final class RedisServer: Sendable {
 
     package var port: Int { state.withLock(\.port) }
 
-    /// `redis://127.0.0.1:port`
+    /// Its URL, `redis://127.0.0.1:port`.
     package var url: String { "redis://127.0.0.1:\(port)" }
 
     /// The process that serves now, or served last.

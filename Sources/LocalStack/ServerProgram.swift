@@ -19,7 +19,8 @@ enum ServerProgram: String {
     /// The program's path: from PATH, else from Debian's folders of PostgreSQL, the newest version first.
     func locate() throws(LocalStackError) -> URL {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []  // None: not Debian's.
+        // Missing where PostgreSQL is not Debian's.
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []
         let folders =
             path.split(separator: ":").map(String.init)
             + versions.sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }.map { "/usr/lib/postgresql/\($0)/bin" }

@@ -7,7 +7,10 @@ enum Spawn {
     ///
     /// - Parameters:
     ///   - command: The executable's path, then its arguments.
+    ///   - environment: The whole of its environment.
     ///   - output: A descriptor for both standard output and standard error; `nil` shares ours.
+    /// - Returns: Its process id.
+    /// - Throws: ``LocalStackError`` when it cannot be started.
     static func spawn(_ command: [String], environment: [String: String], output: Int32?) throws -> pid_t {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -50,6 +53,7 @@ enum Spawn {
     /// Blocks until the process has ended.
     ///
     /// - Parameters:
+    ///   - pid: A child of this process.
     ///   - willReap: Called when it has ended and its id is still its own.
     /// - Returns: The exit status, or the negated signal that ended it.
     static func waitForExit(of pid: pid_t, willReap: () -> Void) -> Int32 {

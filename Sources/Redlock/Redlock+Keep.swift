@@ -57,7 +57,7 @@ extension Redlock {
             } else {
                 logger.warning(
                     "Hold not extended",
-                    metadata: ["job.key": "\(hold.key)", "lock.votes": "\(votes.map(\.verdict.rawValue))"]
+                    metadata: ["job.key": "\(hold.key)", "lock.votes": "\(votes.summary)"]
                 )
                 next = clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
             }

@@ -11,7 +11,9 @@ public struct Redlock: Sendable {
 
     /// - Parameters:
     ///   - nodes: 1, or an odd number, of nodes that share nothing.
+    ///   - configuration: Deadlines, drift and retries.
     ///   - clock: Measures validity; tests pass one that they move.
+    ///   - logger: For holds that cannot be extended.
     package init(
         nodes: [any LockNode],
         configuration: RedlockConfiguration = RedlockConfiguration(),
@@ -44,7 +46,9 @@ public struct Redlock: Sendable {
         return left > .zero ? left : nil
     }
 
-    /// Tries once for a lock. What was won in vain is released on every node before this returns.
+    /// Tries once for a lock.
+    ///
+    /// What was won in vain is released on every node before this returns.
     ///
     /// - Parameters:
     ///   - key: What to lock.

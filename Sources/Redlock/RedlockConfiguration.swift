@@ -6,7 +6,9 @@ public struct RedlockConfiguration: Sendable {
     public var nodeDeadline: Duration = .milliseconds(500)
     /// How long the others are waited for once enough nodes have answered; default 20 ms.
     public var stragglerGrace: Duration = .milliseconds(20)
-    /// What clocks may differ by, as a part of the TTL; 2 ms are added. Default 0.01.
+    /// What clocks may differ by, as a part of the TTL; 2 ms are added.
+    ///
+    /// Default 0.01.
     public var driftFactor = 0.01
     /// Wait before the next try for a lock that another holds; default 200 ms.
     public var retryDelay: Duration = .milliseconds(200)

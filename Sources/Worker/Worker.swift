@@ -21,9 +21,12 @@ package struct Worker: Service {
     private let history: LockHistory
 
     /// - Parameters:
+    ///   - configuration: Its name, queues and limits.
     ///   - pool: For claims, settles, history and leases.
     ///   - database: For one more connection, which listens.
+    ///   - redlock: The lock over the lock nodes, which are kept connected elsewhere.
     ///   - handlers: The task of each kind of job.
+    ///   - logger: For what it does; its number is added.
     package init(
         configuration: WorkerConfiguration,
         pool: PostgresPool,

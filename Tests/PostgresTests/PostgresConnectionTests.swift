@@ -117,6 +117,21 @@ struct PostgresConnectionTests {
         #expect(connection.isReusable)
     }
 
+    @Test func `a connection whose cancel has not returned is not used again`() async throws {
+        let server = try await TestServers.makePostgres()
+        let (holder, connection) = (try await server.connect(), try await server.connect())
+        _ = try await holder.execute(Statement("select pg_advisory_lock(1)"))
+        let task = Task { try await connection.execute(Statement("select pg_advisory_lock(1)")) }
+        try await waitUntilBusy(connection.backendID, on: server)
+        // The main process takes cancels: now none arrives before the statement has ended by itself.
+        server.pause()
+        task.cancel()
+        _ = try await holder.execute(Statement("select pg_advisory_unlock(1)"))
+        _ = await task.result
+        #expect(connection.isBroken)
+        await server.stop()
+    }
+
     @Test func `a task that was cancelled before sends nothing`() async throws {
         let connection = try await connect()
         let task = Task {

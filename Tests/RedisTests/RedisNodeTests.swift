@@ -151,7 +151,7 @@ struct RedisNodeTests {
     @Test
     func `a server that accepts and never answers is given up, and tried again`() async throws {
         let server = try await ScriptedServer()
-        var configuration = RedisNodeConfiguration()
+        var configuration = RedisNodeConfiguration.patient
         configuration.connectTimeout = .milliseconds(50)
         try await withNode(server.url, configuration: configuration) { node, states in
             let client = try await server.accept()
@@ -172,11 +172,35 @@ struct RedisNodeTests {
     }
 
     @Test
+    func `what waited for an attempt that failed is not sent by a later one`() async throws {
+        let server = try await ScriptedServer()
+        try await withNode(server.url) { node, states in
+            let client = try await server.accept()
+            #expect(await client.next() == "HELLO 3")
+            let old = await code { () throws(RedisError) in try await node.send(RedisCommand("OLD"), within: brief) }
+            #expect(old == .deadline)
+            try await client.reset()
+            guard case .lost? = await states.next() else {
+                Issue.record("not lost")
+                return
+            }
+            let again = try await server.accept()
+            try await again.greet()
+            guard case .connected? = await states.next() else {
+                Issue.record("not connected")
+                return
+            }
+            async let next = node.send(RedisCommand("NEXT"), within: ample)
+            #expect(await again.next() == "NEXT")
+            try await again.send("+next\r\n")
+            #expect(try await next == .simple("next"))
+        }
+    }
+
+    @Test
     func `a deadline holds while the first attempt is under way`() async throws {
         let server = try await ScriptedServer()
-        var configuration = RedisNodeConfiguration()
-        configuration.connectTimeout = ample
-        try await withNode(server.url, configuration: configuration) { node, _ in
+        try await withNode(server.url) { node, _ in
             let client = try await server.accept()
             #expect(
                 await code { () throws(RedisError) in try await node.send(RedisCommand("A"), within: brief) }
@@ -194,7 +218,7 @@ struct RedisNodeTests {
     @Test
     func `a connection on which nothing comes though replies are owed is closed`() async throws {
         let server = try await ScriptedServer()
-        var configuration = RedisNodeConfiguration()
+        var configuration = RedisNodeConfiguration.patient
         configuration.silenceLimit = .milliseconds(50)
         try await withNode(server.url, configuration: configuration) { node, states in
             let client = try await server.accept()
@@ -243,7 +267,7 @@ struct RedisNodeTests {
     @Test
     func `what is more than may wait is turned away`() async throws {
         let server = try await ScriptedServer()
-        var configuration = RedisNodeConfiguration()
+        var configuration = RedisNodeConfiguration.patient
         configuration.maximumCommands = 3
         configuration.maximumBytes = 1000
         try await withNode(server.url, configuration: configuration) { node, _ in
@@ -273,7 +297,7 @@ struct RedisNodeTests {
     @Test
     func `a node that is shut down fails what waits and closes its connection`() async throws {
         let server = try await ScriptedServer()
-        let node = RedisNode(try RedisEndpoint(server.url), logger: .init(label: "redis"))
+        let node = RedisNode(try RedisEndpoint(server.url), configuration: .patient, logger: .init(label: "redis"))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await node.run() }
             let client = try await server.accept()

@@ -6,7 +6,7 @@ import Testing
 /// Runs `body` beside a node that serves, and ends the node afterwards.
 func withNode(
     _ url: String,
-    configuration: RedisNodeConfiguration = RedisNodeConfiguration(),
+    configuration: RedisNodeConfiguration = .patient,
     logger: Logger = Logger(label: "redis") { _ in SwiftLogNoOpLogHandler() },
     _ body: (RedisNode, States) async throws -> Void
 ) async throws {
@@ -39,6 +39,16 @@ func code(of body: () async throws(RedisError) -> some Any) async -> RedisError.
         return nil
     } catch {
         return error.code
+    }
+}
+
+extension RedisNodeConfiguration {
+    /// Waits for a slow machine: what is to be given up sooner is set by the test.
+    static var patient: RedisNodeConfiguration {
+        var configuration = RedisNodeConfiguration()
+        configuration.connectTimeout = ample
+        configuration.silenceLimit = ample
+        return configuration
     }
 }
 

@@ -1,5 +1,5 @@
 package import Holdfast
-package import LocalStack
+import LocalStack
 package import Logging
 package import Postgres
 package import Testing
@@ -75,14 +75,23 @@ private actor DatabaseTemplate {
         try await server.createDatabase(name)
         let template = PostgresPool(
             configuration: try PostgresConfiguration(
-                connectionString: server.connectionString(database: name), applicationName: "test"),
-            size: 1, logger: .quiet)
+                connectionString: server.connectionString(database: name),
+                applicationName: "test"
+            ),
+            size: 1,
+            logger: .quiet
+        )
         _ = try await Migrator(pool: template, logger: .quiet).migrate()
         template.close()
         return PostgresPool(
             configuration: try PostgresConfiguration(
-                connectionString: server.connectionString(), applicationName: "test"),
-            size: 1, acquireTimeout: .seconds(120), logger: .quiet)
+                connectionString: server.connectionString(),
+                applicationName: "test"
+            ),
+            size: 1,
+            acquireTimeout: .seconds(120),
+            logger: .quiet
+        )
     }
 }
 

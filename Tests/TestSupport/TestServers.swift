@@ -2,7 +2,9 @@ import Foundation
 package import LocalStack
 import Synchronization
 
-/// Real servers for tests. Whatever is still up when the test process exits is ended then, and its folder removed.
+/// Real servers for tests.
+///
+/// Whatever is still up when the test process exits is ended then, and its folder removed.
 package enum TestServers {
     private actor Shared {
         private var postgres: Task<PostgresServer, any Error>?
@@ -20,7 +22,10 @@ package enum TestServers {
 
     private static let folder: String = {
         let path = "/tmp/holdfast-tests-\(getpid())"
-        atexit { try? FileManager.default.removeItem(atPath: "/tmp/holdfast-tests-\(getpid())") }  // Left behind: in /tmp.
+        atexit {
+            // What cannot be removed is left in /tmp.
+            try? FileManager.default.removeItem(atPath: "/tmp/holdfast-tests-\(getpid())")
+        }
         LocalProcess.endAllAtExit()
         return path
     }()

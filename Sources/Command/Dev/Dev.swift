@@ -3,7 +3,7 @@ import Foundation
 import LocalStack
 import UnixSignals
 
-/// `holdfast dev`
+/// The command `holdfast dev`.
 struct Dev: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run everything on this machine: PostgreSQL, three Redis nodes, an intake and two workers.",

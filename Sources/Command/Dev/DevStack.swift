@@ -39,6 +39,7 @@ final class DevStack: Sendable {
     /// Runs until it is stopped, or a part of it ends; stops the rest in order then.
     ///
     /// - Parameter onReady: Called once all is ready; cancelled when the stack is to stop.
+    /// - Throws: What kept it from starting, or ended it.
     func run(onReady: @escaping @Sendable (Ready) async throws -> Void) async throws {
         var running = Running()
         do {

@@ -5,8 +5,11 @@ import UnixSignals
 /// Runs one service until it ends, or a signal ends it: the first asks it to finish, a second one hurries it.
 enum ServiceRunner {
     /// - Parameters:
+    ///   - service: What to run.
     ///   - drainLimit: How long it may take to finish before it is cancelled.
     ///   - endsWithParent: Whether it also ends when the process that started this one has gone.
+    ///   - logger: For what goes wrong while it ends.
+    /// - Throws: What the service throws.
     static func run(
         _ service: any Service,
         drainLimit: Duration,

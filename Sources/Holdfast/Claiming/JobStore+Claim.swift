@@ -10,6 +10,7 @@ extension JobStore {
     ///   - limit: The most lines.
     ///   - runLimit: The most jobs of one line.
     ///   - floors: Of the worker's claims so far; taken on.
+    ///   - now: On the monotonic clock by which floors are kept.
     /// - Returns: The claims, the best priority and the longest ready first; a line that turned out to be empty has no
     ///   jobs, and is to be settled like the others.
     /// - Throws: ``PostgresError``.

@@ -3,7 +3,9 @@ import Redlock
 
 /// The statements of the lock history.
 enum HistoryStatements {
-    /// Adds events. Their time is `$1`, or the clock's now, less their age; the rows come back in the events' order.
+    /// Adds events.
+    ///
+    /// Their time is `$1`, or the clock's now, less their age; the rows come back in the events' order.
     static let append = Statement(
         name: "append_history",
         sql: """
@@ -27,8 +29,10 @@ enum HistoryStatements {
     /// The parameters of ``append``.
     ///
     /// - Parameters:
+    ///   - events: What is to be added.
     ///   - base: A reading of the database's clock; `nil` lets the statement read it.
     ///   - now: The same moment on this process' monotonic clock.
+    /// - Returns: One for each `$n`.
     static func parameters(
         _ events: [LockEvent],
         base: PostgresTimestamp?,

@@ -4,7 +4,9 @@ package import Postgres
 package struct LockHistory: Sendable {
     private let batches: GroupCommit<LockEvent, PostgresTimestamp>
 
-    /// - Parameter deadline: Of one write.
+    /// - Parameters:
+    ///   - pool: Where it is written.
+    ///   - deadline: Of one write.
     package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
         batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000) { events in
             // The age is taken before the statement is sent, so that the time written is never before the true one.
@@ -17,7 +19,9 @@ package struct LockHistory: Sendable {
         }
     }
 
-    /// Writes an event; it is durable when this returns. Concurrent calls share a commit.
+    /// Writes an event; it is durable when this returns.
+    ///
+    /// Concurrent calls share a commit.
     ///
     /// - Returns: The event's time, as written.
     /// - Throws: ``PostgresError``, or ``GroupCommitFull``.

@@ -81,7 +81,9 @@ enum QueueStatements {
             """
     )
 
-    /// One job, wherever it is. It leaves `jobs` and enters `finished_jobs` in one transaction, so one is found.
+    /// One job, wherever it is.
+    ///
+    /// It leaves `jobs` and enters `finished_jobs` in one transaction, so one is found.
     static let find = Statement(
         name: "find",
         sql: """

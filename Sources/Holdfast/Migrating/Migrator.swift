@@ -45,7 +45,9 @@ package struct Migrator: Sendable {
         self.logger = logger
     }
 
-    /// Takes every step that is missing, each in a transaction of its own. Concurrent calls wait for each other.
+    /// Takes every step that is missing, each in a transaction of its own.
+    ///
+    /// Concurrent calls wait for each other.
     ///
     /// - Returns: The names of the steps that it took.
     /// - Throws: ``PostgresError``; the steps before the one that failed are taken.

@@ -3,7 +3,9 @@ import Postgres
 /// The statements of a settle, in the order in which its transaction runs them.
 enum SettleStatements {
     /// Locks the lines that still belong to the claims, in key order, and passes over those that another has locked: no
-    /// key may make others wait. Also reads the clock.
+    /// key may make others wait.
+    ///
+    /// Also reads the clock.
     static let lock = Statement(
         name: "settle_lock",
         sql: """
@@ -17,7 +19,9 @@ enum SettleStatements {
             """
     )
 
-    /// Of the lines that were not locked, those that belong to the claims no more. Fences only rise, so that is final.
+    /// Of the lines that were not locked, those that belong to the claims no more.
+    ///
+    /// Fences only rise, so that is final.
     static let findStale = Statement(
         name: "settle_find_stale",
         sql: """

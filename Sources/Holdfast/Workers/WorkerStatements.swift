@@ -35,8 +35,9 @@ enum WorkerStatements {
             """
     )
 
-    /// Puts the lines of workers without a lease back in the queue. An attempt whose acquisition is recorded was begun,
-    /// and counts.
+    /// Puts the lines of workers without a lease back in the queue.
+    ///
+    /// An attempt whose acquisition is recorded was begun, and counts.
     static let rescue = Statement(
         name: "rescue",
         sql: """

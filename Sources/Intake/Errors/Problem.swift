@@ -22,6 +22,8 @@ struct Problem: Error, HTTPResponseError {
     private let retryAfter: Int?
 
     /// - Parameters:
+    ///   - status: The answer's status; its phrase is the title.
+    ///   - detail: What is wrong, and what to do.
     ///   - fields: For each bad field its name, empty for the whole body, and what it must be.
     ///   - retryAfter: When to try again, in seconds.
     init(

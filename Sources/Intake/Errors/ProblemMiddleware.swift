@@ -18,6 +18,8 @@ struct ProblemMiddleware: RouterMiddleware {
             return try await next(request, context)
         } catch let problem as Problem {
             return try problem.response(from: request, context: context)
+        } catch let wrong as WrongInput {
+            return try wrong.response(from: request, context: context)
         } catch let field as InvalidField {
             return try Problem(.badRequest, field.description, [(field.name, field.reason)])
                 .response(from: request, context: context)

@@ -10,7 +10,7 @@ enum JSONResponse {
         type: String = "application/json; charset=utf-8"
     ) throws -> Response {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.withoutEscapingSlashes]
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Response(
             status: status,
             headers: [.contentType: type],

@@ -4,7 +4,7 @@ import Hummingbird
 import Postgres
 import Redlock
 
-/// `/v1/jobs`
+/// The routes of `/v1/jobs`.
 struct JobRoutes: Sendable {
     private static let fieldNames = ["key", "value", "durationMs", "lockTtlMs"]
 

@@ -1,4 +1,6 @@
-/// One of the independent nodes that vote on locks. A node that fails gives a verdict; it never throws.
+/// One of the independent nodes that vote on locks.
+///
+/// A node that fails gives a verdict; it never throws.
 package protocol LockNode: Sendable {
     /// Host and port.
     var name: String { get }

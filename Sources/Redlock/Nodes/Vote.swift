@@ -25,3 +25,8 @@ public struct Vote: Sendable, Equatable {
         self.latency = latency
     }
 }
+
+extension [Vote] {
+    /// The verdicts in the nodes' order, for a log: `granted,granted,late`.
+    package var summary: String { map(\.verdict.rawValue).joined(separator: ",") }
+}

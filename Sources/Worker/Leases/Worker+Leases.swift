@@ -36,7 +36,9 @@ extension Worker {
 
     /// Leads when no other does: puts the lines of dead workers back in the queue, and makes partitions.
     ///
-    /// - Parameter onRescue: Called when lines were put back.
+    /// - Parameters:
+    ///   - id: Its own number.
+    ///   - onRescue: Called when lines were put back.
     func lead(_ id: WorkerID, onRescue: @Sendable () -> Void) async {
         var isLeader = false
         var nextTidy = ContinuousClock.now

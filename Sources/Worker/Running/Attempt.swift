@@ -36,14 +36,14 @@ struct Attempt: Sendable {
             wait(votes)
             return false
         case .noQuorum(let votes):
-            logger.debug("No quorum for the lock", metadata: ["lock.votes": "\(votes.map(\.verdict.rawValue))"])
+            logger.debug("No quorum for the lock", metadata: ["lock.votes": "\(votes.summary)"])
             giveBack(after: runner.redlock.configuration.nextRetryDelay())
             return false
         }
     }
 
     private func run(_ handler: any TaskHandler, under hold: Hold, since start: ContinuousClock.Instant) async -> Bool {
-        logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.map(\.verdict.rawValue))"])
+        logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.summary)"])
         let begun = Mutexed<PostgresTimestamp?>(nil)
         let outcome = await Outcome {
             try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { votes in
@@ -103,7 +103,7 @@ struct Attempt: Sendable {
         ledger.note { $0.record(event) }
         logger.debug(
             "Lock released",
-            metadata: ["job.outcome": "\(outcome.name)", "lock.votes": "\(votes.map(\.verdict.rawValue))"]
+            metadata: ["job.outcome": "\(outcome.name)", "lock.votes": "\(votes.summary)"]
         )
     }
 
@@ -149,7 +149,7 @@ struct Attempt: Sendable {
     }
 
     private func wait(_ votes: [Vote]) {
-        logger.debug("Kept out by another holder", metadata: ["lock.votes": "\(votes.map(\.verdict.rawValue))"])
+        logger.debug("Kept out by another holder", metadata: ["lock.votes": "\(votes.summary)"])
         let delay = runner.redlock.configuration.nextRetryDelay()
         ledger.note { settlement in
             if waited == nil {

@@ -1,0 +1,88 @@
+import Foundation
+import LocalStack
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(2)))
+struct CommandTests {
+    @Test(arguments: [
+        (arguments: ["serve"], says: "--database-url is not set"),
+        (["serve", "--database-url", "x=y"], "--database-url"),
+        (["serve", "--database-url", "host=/nowhere"], "--lock-nodes is not set"),
+        (["work", "--database-url", "host=/nowhere", "--lock-nodes", "http://r1"], "--lock-nodes"),
+        (["work", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a,redis://b"], "odd number"),
+        (["work", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a,redis://a,redis://b"], "twice"),
+        (["work", "--slots", "0", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a"], "--slots must be"),
+        (
+            ["serve", "--port", "70000", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a"],
+            "--port must be"
+        ),
+        (["migrate", "--log-level", "loud"], "--log-level must be one of"),
+        (["migrate", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["dev", "--port", "-1"], "--port"),
+        (["serve", "--prot", "1"], "--prot"),
+    ])
+    func `a wrong command says what is wrong`(arguments: [String], says text: String) async throws {
+        let output = try await Program.run(arguments, environment: ["HOLDFAST_DATABASE_URL": ""], status: 64)
+        #expect(output.contains(text), "\(output)")
+    }
+
+    @Test(arguments: [[], ["dev"], ["serve"], ["work"], ["migrate"]])
+    func `help is worth reading`(command: [String]) async throws {
+        let output = try await Program.run(command + ["--help"])
+        #expect(output.contains("USAGE: holdfast"))
+        #expect(!output.contains("end-with-parent"))
+    }
+
+    @Test func `a database that is away is named, without its password`() async throws {
+        let output = try await Program.run(
+            ["migrate", "--database-url", "postgresql://u:secret@127.0.0.1:1/db"],
+            status: 1
+        )
+        #expect(output.contains("cannot connect"))
+        #expect(!output.contains("secret"))
+    }
+
+    @Test func `settings come from a flag, else the environment, else a file`() async throws {
+        let folder = TestServers.makeFolder("settings")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let file = "\(folder)/holdfast.yaml"
+        let server = try await TestServers.postgres()
+        try await server.createDatabase("from_file")
+        try await server.createDatabase("from_environment")
+        let yaml = "database:\n  url: '\(server.connectionString(database: "from_file"))'\n"
+        try yaml.write(toFile: file, atomically: true, encoding: .utf8)
+        let fromFile = try await Program.run(["migrate", "--config", file])
+        #expect(fromFile.contains("Migrated to version"))
+        let environment = ["HOLDFAST_DATABASE_URL": server.connectionString(database: "from_environment")]
+        let fromEnvironment = try await Program.run(["migrate", "--config", file], environment: environment)
+        #expect(fromEnvironment.contains("Migrated to version"))
+        let fromFlag = try await Program.run(
+            ["migrate", "--database-url", server.connectionString(database: "from_file")],
+            environment: environment
+        )
+        #expect(fromFlag.contains("up to date"))
+    }
+
+    @Test func `JSON logs are one object a line`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let output = try await system.withWorker(
+                    "logging",
+                    arguments: ["--log-format", "json", "--log-level", "debug"]
+                ) { worker in
+                    let job = try await intake.submit("a \"quoted\"\\nkey".replacing("\"", with: "'"), "v")
+                    _ = try await system.outcome(of: job)
+                    return worker.output
+                }
+                let lines = try output.split(separator: "\n").map { line in
+                    try JSONDecoder().decode([String: String].self, from: Data(line.utf8))
+                }
+                let acquired = try #require(lines.first { $0["message"] == "Lock acquired" })
+                #expect(acquired["job.key"] == "a 'quoted'\nkey")
+                #expect(acquired["job.fence"] != nil && acquired["job.id"] != nil && acquired["worker.id"] != nil)
+                #expect(acquired["lock.votes"] == "granted,granted,granted")
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import Foundation
+import Holdfast
+import LocalStack
+import Redlock
+import TestSupport
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(3)))
+struct FaultTests {
+    @Test(arguments: ["/lockAndSetValue", "/v1/jobs"])
+    func `a job that was accepted runs although its intake was killed`(path: String) async throws {
+        try await TestSystem.with { system in
+            let job = try await system.withIntake { intake in
+                let answer = try await intake.post(path, #"{"key":"k","value":"kept"}"#)
+                intake.program.process.signal(SIGKILL)
+                #expect((200...202).contains(answer.status))
+                return try #require(answer.job)
+            }
+            try await system.withWorkers(1) {
+                let finished = try await system.outcome(of: job)
+                #expect(finished.state == .succeeded)
+            }
+        }
+    }
+
+    @Test func `a killed worker's job runs elsewhere, and its attempt counts`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let job = try await system.withWorker("doomed") { doomed in
+                    let job = try await intake.submit("k", "v", durationMs: 1500, lockTTLMs: 2000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    doomed.process.signal(SIGKILL)
+                    return job
+                }
+                try await system.withWorkers(1) {
+                    let finished = try await system.outcome(of: job)
+                    #expect(finished.state == .succeeded)
+                    #expect(finished.attempt == 2)
+                    let events = try await system.events(of: job).filter { $0 != "waiting" && $0 != "extended" }
+                    #expect(events == ["acquired", "rescued", "acquired", "released"])
+                }
+            }
+        }
+    }
+
+    @Test func `a worker frozen past its time changes nothing, and that is recorded`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorker("frozen") { frozen in
+                    let job = try await intake.submit("k", "v", durationMs: 1500, lockTTLMs: 2000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    frozen.process.signal(SIGSTOP)
+                    try await system.withWorkers(1) {
+                        let finished = try await system.outcome(of: job)
+                        #expect(finished.attempt == 2)
+                    }
+                    let finished = try await system.outcome(of: job)
+                    frozen.process.signal(SIGCONT)
+                    try await eventually("the stale settle is refused") {
+                        try await system.events(of: job).contains("refused")
+                    }
+                    let after = try await system.outcome(of: job)
+                    #expect(after.fence == finished.fence && after.finishedAt == finished.finishedAt)
+                    #expect(after.state == .succeeded)
+                    // It has noticed, and works on.
+                    let next = try await intake.submit("k", "next")
+                    #expect(try await system.outcome(of: next).state == .succeeded)
+                }
+            }
+        }
+    }
+
+    @Test func `a worker that is told to stop finishes what it runs`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let (job, output) = try await system.withWorker("leaving") { worker in
+                    let job = try await intake.submit("k", "v", durationMs: 1000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    worker.process.signal(SIGTERM)
+                    await worker.process.waitForExit()
+                    #expect(worker.process.exitStatus == 0)
+                    return (job, worker.output)
+                }
+                #expect(try await system.outcome(of: job).attempt == 1)
+                #expect(try await system.events(of: job) == ["acquired", "released"])
+                #expect(try await system.count("select count(*) from holdfast.workers") == 0)
+                #expect(output.contains("Worker stopped"))
+            }
+        }
+    }
+
+    @Test func `a worker that may not finish puts its job back with no attempt burned`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let job = try await system.withWorker("hurried", arguments: ["--drain-seconds", "0"]) { worker in
+                    let job = try await intake.submit("k", "v", durationMs: 3000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    worker.process.signal(SIGTERM)
+                    await worker.process.waitForExit()
+                    return job
+                }
+                #expect(try await system.events(of: job) == ["acquired", "released"])
+                try await system.withWorkers(1) {
+                    let finished = try await system.outcome(of: job)
+                    #expect(finished.attempt == 1)
+                }
+            }
+        }
+    }
+
+    @Test func `without a quorum jobs wait, and no attempt is burned`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorker { worker in
+                    await system.stack.nodes[1].kill()
+                    await system.stack.nodes[2].kill()
+                    let job = try await intake.submit("k", "v")
+                    try await eventually("the worker says so") { worker.output.contains("No quorum of lock nodes") }
+                    #expect(try await system.events(of: job) == [])
+                    try await system.stack.nodes[1].start()
+                    let finished = try await system.outcome(of: job)
+                    #expect(finished.state == .succeeded && finished.attempt == 1)
+                }
+            }
+        }
+    }
+
+    @Test func `a foreign holder of the lock is waited for`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorkers(1) {
+                    for node in system.stack.nodes { try await redis(node, "set", "locks:k", "foreign", "px", "60000") }
+                    let job = try await intake.submit("k", "v")
+                    try await eventually("it waits") { try await system.events(of: job) == ["waiting"] }
+                    // Another key is not slowed.
+                    let other = try await intake.submit("free", "v")
+                    #expect(try await system.outcome(of: other).state == .succeeded)
+                    for node in system.stack.nodes { try await redis(node, "del", "locks:k") }
+                    #expect(try await system.outcome(of: job).attempt == 1)
+                    #expect(try await system.events(of: job) == ["waiting", "acquired", "released"])
+                }
+            }
+        }
+    }
+
+    @Test func `while PostgreSQL is away the intake says so, and a running job is settled afterwards`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorkers(1) {
+                    let job = try await intake.submit("k", "v", durationMs: 1000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    await system.stack.postgres.kill()
+                    let refused = try await intake.post("/v1/jobs", #"{"key":"k","value":"w"}"#)
+                    #expect(refused.status == 503)
+                    #expect(refused.headers["retry-after"] != nil)
+                    try await system.stack.postgres.start()
+                    let finished = try await eventually("the job has finished") {
+                        // The test's own connections have to come back too.
+                        try? await system.outcome(of: job)
+                    }
+                    #expect(finished.state == .succeeded)
+                    let next = try await eventually("the intake is back") {
+                        try? await intake.submit("k", "after")  // Still away: asked again.
+                    }
+                    #expect(try await system.outcome(of: next).state == .succeeded)
+                    #expect(try await system.count("select count(*) from holdfast.lock_overlaps") == 0)
+                }
+            }
+        }
+    }
+
+    private func redis(_ node: RedisServer, _ arguments: String...) async throws {
+        let process = try LocalProcess(
+            URL(fileURLWithPath: "/usr/bin/redis-cli"),
+            ["-p", "\(node.port)"] + arguments,
+            output: .nullDevice
+        )
+        await process.waitForExit()
+        #expect(process.exitStatus == 0)
+    }
+}

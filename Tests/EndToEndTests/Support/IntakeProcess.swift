@@ -1,0 +1,56 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// An intake that listens, and what a client does with it.
+struct IntakeProcess: Sendable {
+    struct Answer: Sendable {
+        let status: Int
+        let headers: [String: String]
+        let body: String
+
+        /// The job that the answer's `Location` names.
+        var job: Int64? { headers["location"]?.split(separator: "/").last.flatMap { Int64($0) } }
+    }
+
+    let program: Program
+    let base: String
+
+    func post(_ path: String, _ body: String) async throws -> Answer {
+        try await post(path, bytes: Array(body.utf8))
+    }
+
+    func post(_ path: String, bytes: [UInt8]) async throws -> Answer {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        if !bytes.isEmpty { request.body = .bytes(ByteBuffer(bytes: bytes)) }
+        return try await send(request)
+    }
+
+    func get(_ path: String) async throws -> Answer { try await send(HTTPClientRequest(url: base + path)) }
+
+    /// Submits a job by `POST /v1/jobs`.
+    ///
+    /// - Returns: The job's id.
+    func submit(_ key: String, _ value: String, durationMs: Int = 0, lockTTLMs: Int = 20_000) async throws -> Int64 {
+        let answer = try await post(
+            "/v1/jobs",
+            #"{"key":"\#(key)","value":"\#(value)","durationMs":\#(durationMs),"lockTtlMs":\#(lockTTLMs)}"#
+        )
+        guard answer.status == 202, let job = answer.job else {
+            throw Program.Failed(description: "not accepted: \(answer)")
+        }
+        return job
+    }
+
+    private func send(_ request: HTTPClientRequest) async throws -> Answer {
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
+        return Answer(
+            status: Int(response.status.code),
+            headers: headers,
+            body: String(buffer: try await response.body.collect(upTo: 1 << 20))
+        )
+    }
+}

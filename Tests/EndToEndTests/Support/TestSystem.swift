@@ -1,0 +1,119 @@
+import Foundation
+import Holdfast
+import LocalStack
+import Postgres
+import TestSupport
+
+/// A stack of the test's own, and processes of the program that work on it.
+final class TestSystem: Sendable {
+    let stack: LocalStack
+    let pool: PostgresPool
+
+    private init(_ stack: LocalStack) throws {
+        self.stack = stack
+        pool = PostgresPool(
+            configuration: try PostgresConfiguration(connectionString: stack.databaseURL, applicationName: "test"),
+            size: 4,
+            logger: .quiet
+        )
+    }
+
+    /// Starts a stack, migrates it by the program, lends it, and ends everything that was started on it.
+    static func with<Value: Sendable>(_ body: (TestSystem) async throws -> Value) async throws -> Value {
+        let system = try TestSystem(try await TestServers.makeStack())
+        let result: Result<Value, any Error>
+        do {
+            try await Program.run(["migrate"], environment: system.environment)
+            result = .success(try await body(system))
+        } catch {
+            result = .failure(error)
+        }
+        system.pool.close()
+        await system.stack.stop()
+        return try result.get()
+    }
+
+    var environment: [String: String] {
+        [
+            "HOLDFAST_DATABASE_URL": stack.databaseURL,
+            "HOLDFAST_LOCK_NODES": stack.nodes.map(\.url).joined(separator: ","),
+            "HOLDFAST_INTAKE_SIMULATED_JOB_MS": "700",
+        ]
+    }
+
+    /// Lends an intake that listens; ends it then, if the body has not.
+    func withIntake<Value: Sendable>(_ body: (IntakeProcess) async throws -> Value) async throws -> Value {
+        let port = FreePort.find()
+        let program = try Program(["serve", "--port", "\(port)"], environment: environment)
+        let intake = IntakeProcess(program: program, base: "http://127.0.0.1:\(port)")
+        return try await program.whileRunning {
+            try await eventually("the intake listens") { !FreePort.isFree(port) || !program.process.isRunning }
+            return try await body(intake)
+        }
+    }
+
+    /// Lends a worker that has registered; ends it then, if the body has not.
+    func withWorker<Value: Sendable>(
+        _ name: String = "worker",
+        arguments: [String] = [],
+        _ body: (Program) async throws -> Value
+    ) async throws -> Value {
+        let program = try Program(["work", "--name", name] + arguments, environment: environment)
+        return try await program.whileRunning {
+            try await eventually("worker \(name) has registered") {
+                try await self.count("select count(*) from holdfast.workers where name = '\(name)'") > 0
+            }
+            return try await body(program)
+        }
+    }
+
+    /// Lends so many workers.
+    func withWorkers<Value: Sendable>(_ count: Int, _ body: () async throws -> Value) async throws -> Value {
+        guard count > 0 else { return try await body() }
+        return try await withWorker("worker-\(count)") { _ in try await withWorkers(count - 1, body) }
+    }
+
+    /// The number that a query gives.
+    func count(_ sql: String) async throws -> Int {
+        try await pool.execute(Statement(name: "count", sql: sql, isPrepared: false))[0].decode(Int.self, at: 0)
+    }
+
+    /// The first column of a query, as text.
+    func texts(_ sql: String) async throws -> [String] {
+        try await pool.execute(Statement(name: "texts", sql: sql, isPrepared: false)).map { row in
+            try row.decode(String.self, at: 0)
+        }
+    }
+
+    /// The events of a job's history, in order.
+    func events(of job: Int64) async throws -> [String] {
+        try await texts("select event::text from holdfast.lock_history where job_id = \(job) order by id")
+    }
+
+    /// Waits until a job has finished; returns its state.
+    func outcome(of job: Int64) async throws -> Job {
+        let store = JobStore(pool: pool)
+        return try await eventually("job \(job) has finished") {
+            try await store.find(JobID(job)).flatMap { $0.state.isFinished ? $0 : nil }
+        }
+    }
+}
+
+struct NeverHappened: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Asks again and again until `condition` gives something; the test's time limit is the limit.
+@discardableResult
+func eventually<Value>(_ what: String, _ condition: () async throws -> Value?) async throws -> Value {
+    while true {
+        if let value = try await condition() { return value }
+        // Between two looks at what another process does there is no event to wait for.
+        do { try await Task.sleep(for: .milliseconds(20)) } catch { throw NeverHappened(description: what) }
+    }
+}
+
+/// Asks again and again until `condition` holds; the test's time limit is the limit.
+func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+    try await eventually(what) { try await condition() ? () : nil }
+}
