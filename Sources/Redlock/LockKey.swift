@@ -27,7 +27,8 @@ public struct LockKey: Sendable, Hashable, Comparable, CustomStringConvertible {
             throw Invalid(description: "must have at most \(Self.maximumBytes) bytes, and has \(text.utf8.count)")
         }
         guard !text.utf8.contains(0) else { throw Invalid(description: "must not contain a NUL character") }
-        if let prefix = Self.reservedPrefixes.first(where: text.hasPrefix) {
+        // By bytes, as Redis compares: a character of the text may be a part of the prefix and an accent that follows it.
+        if let prefix = Self.reservedPrefixes.first(where: { text.utf8.starts(with: $0.utf8) }) {
             throw Invalid(description: "must not begin with \(prefix), which is reserved")
         }
         self.text = text
@@ -35,6 +36,14 @@ public struct LockKey: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// Takes a key that was checked before it was stored.
     package init(stored text: String) { self.text = text }
+
+    /// Compares bytes, as Redis and the database do: `String` takes two encodings of one character for equal.
+    public static func == (one: LockKey, other: LockKey) -> Bool { one.text.utf8.elementsEqual(other.text.utf8) }
+
+    /// Goes by bytes, as equality does.
+    public func hash(into hasher: inout Hasher) {
+        for byte in text.utf8 { hasher.combine(byte) }
+    }
 
     /// Orders by bytes, as the database does.
     public static func < (one: LockKey, other: LockKey) -> Bool {

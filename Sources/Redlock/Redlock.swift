@@ -80,7 +80,9 @@ public struct Redlock: Sendable {
         }
         await withdraw(lock, token: token, ttl: ttl, votes: votes)
         let open = votes.count(where: { $0.verdict == .granted || $0.verdict == .held })
-        return open >= quorum && validity != nil ? .held(votes) : .noQuorum(votes)
+        // A cancelled try may have had every vote: then nobody else holds it.
+        let isHeld = votes.contains { $0.verdict == .held } && open >= quorum && validity != nil
+        return isHeld ? .held(votes) : .noQuorum(votes)
     }
 
     /// Gives a hold back on every node, for a cancelled caller too: what is left behind shuts others out for a whole TTL.

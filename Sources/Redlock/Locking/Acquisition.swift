@@ -4,6 +4,6 @@ package enum Acquisition: Sendable {
     case granted(Hold)
     /// A quorum can't be had while another holds it.
     case held([Vote])
-    /// Too few nodes answered, or too late for any validity.
+    /// Too few nodes answered, or too late for any validity, or the caller was cancelled.
     case noQuorum([Vote])
 }

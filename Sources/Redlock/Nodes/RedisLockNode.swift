@@ -3,9 +3,8 @@ package import Redis
 /// A Redis node that votes on locks.
 package struct RedisLockNode: LockNode {
     // Removes the lock if the caller's token is still under it.
-    private static let releaseScript = RedisScript(
+    private static let releaseSource =
         "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
-    )
     // Gives the lock a new time to live if the caller's token is still under it.
     private static let extendScript = RedisScript(
         "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end"
@@ -46,27 +45,37 @@ package struct RedisLockNode: LockNode {
         ttl: Duration,
         within deadline: Duration
     ) async -> Vote.Verdict {
-        await evaluate(Self.extendScript, lock, [token, String(ttl.milliseconds)], within: deadline)
-    }
-
-    package func release(_ lock: String, token: String, within deadline: Duration) async -> Vote.Verdict {
-        await evaluate(Self.releaseScript, lock, [token], within: deadline)
-    }
-
-    private func evaluate(
-        _ script: RedisScript,
-        _ lock: String,
-        _ arguments: [String],
-        within deadline: Duration
-    ) async -> Vote.Verdict {
         do throws(RedisError) {
-            return switch try await node.evaluate(script, keys: [lock], arguments: arguments, within: deadline) {
-            case .integer(1): .granted
-            case .integer: .held
-            default: .unreachable
-            }
+            return Self.verdict(
+                try await node.evaluate(
+                    Self.extendScript,
+                    keys: [lock],
+                    arguments: [token, String(ttl.milliseconds)],
+                    within: deadline
+                )
+            )
         } catch {
             return Self.verdict(error)
+        }
+    }
+
+    /// Sends the script itself, not its hash: one that is sent takes effect although nobody waits for it any more, and a
+    /// node that did not know the hash would have to be asked twice.
+    package func release(_ lock: String, token: String, within deadline: Duration) async -> Vote.Verdict {
+        do throws(RedisError) {
+            return Self.verdict(
+                try await node.send(RedisCommand("EVAL", Self.releaseSource, 1, lock, token), within: deadline)
+            )
+        } catch {
+            return Self.verdict(error)
+        }
+    }
+
+    private static func verdict(_ reply: RedisReply) -> Vote.Verdict {
+        switch reply {
+        case .integer(1): .granted
+        case .integer: .held
+        default: .unreachable
         }
     }
 

@@ -1,0 +1,156 @@
+import Holdfast
+import Postgres
+import Redlock
+import TestSupport
+
+/// What the suites do with their database.
+extension TestDatabase {
+    /// Runs one statement of a test.
+    @discardableResult
+    func run(_ sql: String, _ parameters: [Parameter] = []) async throws -> Rows {
+        try await pool.execute(Statement(name: "test", sql: sql, isPrepared: false), parameters)
+    }
+
+    /// The first column of all rows.
+    func column<Value: PostgresDecodable>(
+        _ type: Value.Type,
+        _ sql: String,
+        _ parameters: [Parameter] = []
+    ) async throws -> [Value] {
+        try await run(sql, parameters).map { try $0.decode(type, at: 0) }
+    }
+
+    /// The first column of the only row.
+    func int(_ sql: String, _ parameters: [Parameter] = []) async throws -> Int {
+        try await run(sql, parameters)[0].decode(Int.self, at: 0)
+    }
+
+    func isTrue(_ sql: String, _ parameters: [Parameter] = []) async throws -> Bool {
+        try await run(sql, parameters)[0].decode(Bool.self, at: 0)
+    }
+
+    /// A new worker, with a lease that ends in an hour, or ended an hour ago.
+    func makeWorker(isLeased: Bool = true) async throws -> WorkerID {
+        let worker = try await WorkerRegistry(pool: pool).nextID()
+        try await run(
+            """
+            insert into holdfast.workers (id, name, queues, slots, lease_until)
+            values ($1, 'test', array['default'], 8, clock_timestamp() + $2 * interval '1 hour')
+            """,
+            [.int64(worker.rawValue), .int32(isLeased ? 1 : -1)]
+        )
+        return worker
+    }
+
+    func endLease(of worker: WorkerID) async throws {
+        try await run(
+            "update holdfast.workers set lease_until = clock_timestamp() - interval '1 second' where id = $1",
+            [.int64(worker.rawValue)]
+        )
+    }
+
+    /// Stores jobs in one batch, one for each key; the value is the key and its place in the batch.
+    @discardableResult
+    func enqueue(_ keys: String...) async throws -> [JobReceipt] {
+        try await store.enqueue(keys.enumerated().map { try NewJob(key: $1, value: "\($1)-\($0)") })
+    }
+
+    /// Claims what is ready, from the beginning.
+    func claim(for worker: WorkerID, limit: Int = 100, runLimit: Int = 100) async throws -> [Claim] {
+        var floors = ClaimFloors()
+        return try await store.claim(
+            for: worker,
+            queues: ["default"],
+            limit: limit,
+            runLimit: runLimit,
+            floors: &floors
+        )
+    }
+
+    /// Records that an attempt has its lock.
+    @discardableResult
+    func begin(_ job: ClaimedJob, of claim: Claim) async throws -> PostgresTimestamp {
+        try await LockHistory(pool: pool).append(LockEvent(.acquired, job, of: claim, at: .now))
+    }
+
+    /// The lines, by key: who holds each, and its head.
+    func lines() async throws -> [Line] {
+        try await run("select lock_key, held_by, head_id from holdfast.key_lines order by lock_key collate \"C\"").map {
+            Line(
+                key: try $0.decode(String.self, at: 0),
+                holder: try $0.decodeIfPresent(Int64.self, at: 1).map(WorkerID.init),
+                head: JobID(try $0.decode(Int64.self, at: 2))
+            )
+        }
+    }
+
+    /// What is written of a key or of all, oldest first: event and attempt, as in `acquired 1`.
+    func history(of key: String? = nil) async throws -> [String] {
+        try await column(
+            String.self,
+            """
+            select concat_ws(' ', event, attempt)
+            from holdfast.lock_history
+            where lock_key = coalesce($1, lock_key)
+            order by id
+            """,
+            [.text(key)]
+        )
+    }
+
+    /// Ids of unfinished jobs, in order.
+    func unfinished() async throws -> [JobID] {
+        try await column(Int64.self, "select id from holdfast.jobs order by id").map(JobID.init)
+    }
+
+    /// Ids of finished jobs, in the order in which they were finished.
+    func finished() async throws -> [JobID] {
+        try await column(Int64.self, "select id from holdfast.finished_jobs order by finished_at, id").map(JobID.init)
+    }
+}
+
+/// A row of `key_lines`.
+struct Line: Equatable {
+    let key: String
+    let holder: WorkerID?
+    let head: JobID
+}
+
+extension Settlement {
+    /// Notes a job as succeeded, and its lock as released.
+    mutating func succeed(_ job: ClaimedJob) {
+        record(LockEvent(.released, job, of: claim, at: .now))
+        finish(job, .succeeded)
+    }
+
+    /// The settlement of a claim all of whose jobs succeeded.
+    static func allSucceeded(_ claim: Claim) -> Settlement {
+        var settlement = Settlement(of: claim)
+        for job in claim.jobs { settlement.succeed(job) }
+        settlement.freesLine = true
+        return settlement
+    }
+}
+
+/// The error that an operation throws.
+func postgresError(_ operation: () async throws -> Void) async throws -> PostgresError? {
+    do {
+        try await operation()
+        return nil
+    } catch let error as PostgresError {
+        return error
+    }
+}
+
+/// Numbers that follow from a seed, which a test prints.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
