@@ -55,6 +55,7 @@ struct Serve: AsyncParsableCommand {
         )
         let backends = try settings.backends("intake", connections: 4, logger)
         try await backends.whileConnected {
+            try await backends.requireSchema(logger)
             let intake = Intake(
                 configuration: configuration,
                 pool: backends.pool,

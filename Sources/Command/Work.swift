@@ -57,6 +57,7 @@ struct Work: AsyncParsableCommand {
         let logger = try settings.makeLogger(configuration.name)
         let backends = try settings.backends("worker", connections: 8, logger)
         try await backends.whileConnected {
+            try await backends.requireSchema(logger)
             let worker = Worker(
                 configuration: configuration,
                 pool: backends.pool,

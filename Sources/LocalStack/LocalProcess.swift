@@ -117,6 +117,8 @@ package final class LocalProcess: Sendable {
                 _ = kill(pid, SIGCONT)
                 _ = kill(pid, signal)
             }
+            // Until they are gone, or for 3 s: who runs after this may remove their folders.
+            for _ in 0..<300 where !LocalProcess.running.withLock(\.isEmpty) { usleep(10_000) }
         }
     }
 }

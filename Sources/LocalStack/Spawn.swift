@@ -35,6 +35,8 @@ enum Spawn {
             posix_spawn_file_actions_adddup2(&files, output, 1)
             posix_spawn_file_actions_adddup2(&files, output, 2)
         }
+        // NIO's sockets are not closed on exec: a server that had them would keep our connections open after we close them.
+        for descriptor in 3...max(3, highestDescriptor()) { posix_spawn_file_actions_addclose(&files, descriptor) }
 
         let arguments = command.map { strdup($0) }
         let variables = environment.map { strdup("\($0.key)=\($0.value)") }
@@ -48,6 +50,12 @@ enum Spawn {
             )
         }
         return pid
+    }
+
+    private static func highestDescriptor() -> Int32 {
+        // Without /proc, what a process usually may open.
+        let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        return names?.compactMap { Int32($0) }.max() ?? 1023
     }
 
     /// Blocks until the process has ended.

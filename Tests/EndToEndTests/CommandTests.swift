@@ -43,6 +43,18 @@ struct CommandTests {
         #expect(!output.contains("secret"))
     }
 
+    @Test(arguments: ["serve", "work"])
+    func `a database that was not migrated is refused, with what to do`(command: String) async throws {
+        let server = try await TestServers.postgres()
+        try await server.createDatabase("bare_\(command)")
+        let output = try await Program.run(
+            [command, "--lock-nodes", "redis://127.0.0.1:1"],
+            environment: ["HOLDFAST_DATABASE_URL": server.connectionString(database: "bare_\(command)")],
+            status: 64
+        )
+        #expect(output.contains("run holdfast migrate"))
+    }
+
     @Test func `settings come from a flag, else the environment, else a file`() async throws {
         let folder = TestServers.makeFolder("settings")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

@@ -1,6 +1,7 @@
 import Foundation
 import Holdfast
 import LocalStack
+import Postgres
 import Redlock
 import TestSupport
 import Testing
@@ -108,6 +109,35 @@ struct FaultTests {
         }
     }
 
+    @Test func `a task does not start before its acquisition is recorded`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorkers(1) {
+                    let job = try await system.pool.withTransaction { connection in
+                        // While this is held, history can be read and not written.
+                        try await connection.executeScript("lock table holdfast.lock_history in exclusive mode")
+                        let job = try await intake.submit("k", "v")
+                        try await eventually("the history's writer waits") {
+                            try await system.count(
+                                """
+                                select count(*) from pg_stat_activity
+                                where wait_event_type = 'Lock' and query like '%insert into holdfast.lock_history%'
+                                """
+                            ) > 0
+                        }
+                        let value = try await intake.get("/getValue/k").body
+                        #expect(value == "null")
+                        return job
+                    }
+                    let finished = try await system.outcome(of: job)
+                    #expect(finished.state == .succeeded)
+                    let value = try await intake.get("/getValue/k").body
+                    #expect(value == #""v""#)
+                }
+            }
+        }
+    }
+
     @Test func `without a quorum jobs wait, and no attempt is burned`() async throws {
         try await TestSystem.with { system in
             try await system.withIntake { intake in
@@ -173,7 +203,7 @@ struct FaultTests {
         let process = try LocalProcess(
             URL(fileURLWithPath: "/usr/bin/redis-cli"),
             ["-p", "\(node.port)"] + arguments,
-            output: .nullDevice
+            output: FileHandle(forWritingAtPath: "/dev/null")
         )
         await process.waitForExit()
         #expect(process.exitStatus == 0)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.freshDatabase, .timeLimit(.minutes(2)))
 struct MigratorTests {
-    private var database: TestDatabase { .current }
+    private var database: TestDatabase { FreshDatabase.current }
 
     @Test
     func `a database that is up to date is left as it is`() async throws {

@@ -46,7 +46,7 @@ struct Dev: AsyncParsableCommand {
 
     func run() async throws {
         LocalProcess.endAllAtExit()
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         let folder = ephemeral ? Self.temporaryFolder() : URL(fileURLWithPath: dataFolder).path
         defer { if ephemeral { try? FileManager.default.removeItem(atPath: folder) } }  // What is left is in /tmp.
         let lock = try FolderLock(folder)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Holdfast
 import Logging
 import Postgres
 import Redis
@@ -14,6 +15,22 @@ struct Backends: Sendable {
     /// The lock over the lock nodes.
     func makeRedlock(_ logger: Logger) -> Redlock {
         Redlock(nodes: lockNodes.map { RedisLockNode($0) }, logger: logger)
+    }
+
+    /// Checks that the database has the schema that this program needs; when the database is away, that is for later.
+    ///
+    /// - Throws: `ValidationError` when it has to be migrated.
+    func requireSchema(_ logger: Logger) async throws {
+        let version: Int
+        do {
+            version = try await Migrator(pool: pool, logger: logger).currentVersion()
+        } catch let error as PostgresError where error.isUnavailable {
+            return logger.warning("The database is away", metadata: ["error": "\(error)"])
+        }
+        guard version < Migrator.latest else { return }
+        throw ValidationError(
+            "The database's schema is version \(version), and this program needs \(Migrator.latest): run holdfast migrate."
+        )
     }
 
     /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.

@@ -24,7 +24,7 @@ extension JobStore {
     ) async throws -> [Claim] {
         let from = floors.next(at: now)
         let (claims, readyTimes) = try await pool.withTransaction { connection in
-            let lines = try await connection.execute(
+            let rows = try await connection.execute(
                 QueueStatements.claimLines,
                 [
                     .int64(worker.rawValue), .texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from),
@@ -32,10 +32,16 @@ extension JobStore {
                 ],
                 within: deadline
             )
-            var readyTimes: [(priority: Int, readyAt: PostgresTimestamp)] = []
-            var claims = try lines.map { line in
-                readyTimes.append((try line.decode(Int.self, at: 4), try line.decode(PostgresTimestamp.self, at: 5)))
-                return Claim(
+            let readyRows = try rows.map { row in
+                (
+                    priority: try row.decode(Int.self, at: 4), readyAt: try row.decode(PostgresTimestamp.self, at: 5),
+                    row: row
+                )
+            }
+            // An update returns its rows in no order of ours.
+            let lines = readyRows.sorted { ($0.priority, $0.readyAt) < ($1.priority, $1.readyAt) }
+            var claims = try lines.map { (_, _, line) in
+                Claim(
                     key: LockKey(stored: try line.decode(String.self, at: 0)),
                     worker: worker,
                     fence: Fence(try line.decode(Int64.self, at: 1)),
@@ -53,7 +59,7 @@ extension JobStore {
                 )
                 for row in rows { claims[try row.decode(Int.self, at: 0) - 1].jobs.append(try ClaimedJob(row)) }
             }
-            return (claims, readyTimes)
+            return (claims, lines.map { (priority: $0.priority, readyAt: $0.readyAt) })
         }
         floors.claimed(readyTimes)
         return claims

@@ -53,13 +53,17 @@ enum QueueStatements {
                     limit $5
                     for update skip locked) l
                 where exists (select from holdfast.workers w where w.id = $1 and w.lease_until > now())
-                limit $5)
-            update holdfast.key_lines k
-            set held_by = $1, fence = nextval('holdfast.fence'), claimed_at = clock_timestamp()
-            from free
-            where k.lock_key = free.lock_key
-            returning k.lock_key, k.fence, k.head_id, k.queue, k.priority, k.ready_at,
-                (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us
+                limit $5),
+            held as (
+                update holdfast.key_lines k
+                set held_by = $1, fence = nextval('holdfast.fence'), claimed_at = clock_timestamp()
+                from free
+                where k.lock_key = free.lock_key
+                returning k.lock_key, k.fence, k.head_id, k.queue, k.priority, k.ready_at,
+                    (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us)
+            select *
+            from held
+            order by priority, ready_at
             """
     )
 

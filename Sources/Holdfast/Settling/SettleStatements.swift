@@ -46,7 +46,7 @@ enum SettleStatements {
             """
     )
 
-    /// Moves jobs that are over to where those are kept.
+    /// Moves jobs that are over to where those are kept, with one time for all of them.
     static let finish = Statement(
         name: "settle_finish",
         sql: """
@@ -60,7 +60,7 @@ enum SettleStatements {
             insert into holdfast.finished_jobs
                 (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state,
                  error, fence, submitted_at, started_at, worker_id, finished_at)
-            select over.*, $1, clock_timestamp()
+            select over.*, $1, (select clock_timestamp())
             from over
             """
     )

@@ -97,6 +97,8 @@ package struct CommandEncoder: Sendable {
     }
 
     private mutating func decimal(_ number: Int) {
+        // Most counts and lengths.
+        guard number > 9 || number < 0 else { return bytes.append(UInt8(ascii: "0") + UInt8(number)) }
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
         var rest = number.magnitude
         let end = bytes.count + number.decimalDigits

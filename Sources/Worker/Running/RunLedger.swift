@@ -27,7 +27,7 @@ final class RunLedger: Sendable {
     /// Settles parts, one after the other, until the run is over: a long task does not hold back the outcome of those
     /// before it.
     func settleParts(with settler: Settler) async {
-        // The run's end, not a cancellation, ends this: what a cancelled task leaves is for the last settlement.
+        // Ends with the run, or with the task's cancellation; what is left then is for the last settlement.
         for await _ in parts {
             let settlement = pending.withLock { $0.takePart() }
             guard !settlement.isEmpty else { continue }
