@@ -252,8 +252,14 @@ select holdfast.make_partitions(7);
 
 create view holdfast.lock_holds as
 select a.lock_key, a.job_id, a.attempt, a.worker_id, a.fence, a.token,
-       a.at as acquired_at, e.at as ended_at, e.event as ended_by, e.reason, a.waited_us, e.held_us, a.votes
+       a.at as acquired_at, e.at as ended_at, e.event as ended_by,
+       coalesce(x.valid_until, a.at + a.validity_us * interval '1 microsecond') as valid_until,
+       e.reason, a.waited_us, e.held_us, a.votes
 from holdfast.lock_history a
+left join lateral (
+    select max(h.at + h.validity_us * interval '1 microsecond') as valid_until
+    from holdfast.lock_history h
+    where h.job_id = a.job_id and h.fence = a.fence and h.event = 'extended' and h.at >= a.at) x on true
 left join lateral (
     select h.at, h.event, h.reason, h.held_us
     from holdfast.lock_history h
@@ -263,7 +269,8 @@ left join lateral (
     limit 1) e on true
 where a.event = 'acquired';
 comment on view holdfast.lock_holds is
-    'One row for each hold, as an interval; ended_at is null while it lasts, or when its worker died. '
+    'One row for each hold, as an interval; ended_at is null while it lasts, or when its worker died: then it was over '
+    'at valid_until at the latest. '
     'Example: select * from holdfast.lock_holds where lock_key = ''demo'' order by acquired_at;';
 
 create view holdfast.lock_overlaps as
@@ -272,7 +279,7 @@ select a.lock_key, a.fence as first_fence, b.fence as second_fence,
 from holdfast.lock_holds a
 join holdfast.lock_holds b
     on b.lock_key = a.lock_key and b.acquired_at >= a.acquired_at and b.fence <> a.fence
-    and b.acquired_at < a.ended_at;
+    and b.acquired_at < coalesce(a.ended_at, a.valid_until);
 comment on view holdfast.lock_overlaps is
     'Pairs of holds of one key at one time: must be empty. Example: select * from holdfast.lock_overlaps;';
 

@@ -64,7 +64,7 @@ package final class PostgresServer: Sendable {
     private func startOnce() async throws {
         var arguments = [
             "-D", dataFolder, "-c", "listen_addresses=", "-c", "unix_socket_directories=\(socketFolder)",
-            "-c", "timezone=UTC", "-c", "log_timezone=UTC",
+            "-c", "max_connections=300", "-c", "timezone=UTC", "-c", "log_timezone=UTC",
         ]
         for setting in settings { arguments += ["-c", setting] }
         let (program, full) = try user.command(.postgres, arguments)

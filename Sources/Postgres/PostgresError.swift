@@ -64,8 +64,9 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read_only_sql_transaction (a standby).
-    private static let unavailableStates: Set<String> = ["57P01", "57P02", "57P03", "53300", "25006"]
+    /// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read_only_sql_transaction (a standby),
+    /// lock_not_available.
+    private static let unavailableStates: Set<String> = ["57P01", "57P02", "57P03", "53300", "25006", "55P03"]
 
     /// One line for a log, without SQL and without values.
     package var description: String {

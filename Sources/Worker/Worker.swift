@@ -3,10 +3,11 @@ package import Logging
 package import Postgres
 package import Redlock
 import ServiceLifecycle
-import Synchronization
 
 /// Claims lines, takes the lock of each job's key, runs its task, and settles.
 package struct Worker: Service {
+    /// How often lines are looked for that a claim of ours took unnoticed.
+    private static let giveUpInterval: Duration = .seconds(10)
     /// The most lines in one claim.
     private static let claimLimit = 500
 
@@ -87,7 +88,8 @@ package struct Worker: Service {
         _ signal: AsyncStream<Void>.Continuation,
         _ logger: Logger
     ) async {
-        let busy = SlotCount()
+        let running = RunningClaims()
+        var nextGiveUp = ContinuousClock.now
         let runner = ClaimRunner(
             configuration: configuration,
             redlock: redlock,
@@ -100,7 +102,7 @@ package struct Worker: Service {
         var hadQuorum = true
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
-                let free = configuration.slots - busy.count
+                let free = configuration.slots - running.slots
                 guard free > 0 else { continue }
                 let hasQuorum = redlock.hasQuorum
                 if hasQuorum != hadQuorum {
@@ -113,15 +115,24 @@ package struct Worker: Service {
                 }
                 guard hasQuorum else { continue }
                 let limit = min(free, Self.claimLimit)
-                let claims = await claim(for: id, limit, &floors, logger)
-                busy.add(claims.count)
+                if ContinuousClock.now >= nextGiveUp {
+                    // Nothing is being claimed now, so what is held and does not run is of a claim that got no answer.
+                    guard await giveUpOthers(id, running, logger) else { continue }
+                    nextGiveUp = .now + Self.giveUpInterval
+                }
+                guard let claims = await claim(for: id, limit, &floors, logger) else {
+                    nextGiveUp = .now
+                    continue
+                }
+                running.begin(claims)
                 for claim in claims {
                     group.addTask {
                         let settlement = await runner.run(claim) {
-                            busy.add(-1)
+                            running.freeSlot()
                             signal.yield()
                         }
-                        await moveOn(claim, after: settlement, isFull: busy.count >= configuration.slots, signal)
+                        running.end(claim)
+                        await moveOn(claim, after: settlement, isFull: running.slots >= configuration.slots, signal)
                     }
                 }
                 if claims.count == limit { signal.yield() }  // There may be more.
@@ -135,7 +146,7 @@ package struct Worker: Service {
         _ limit: Int,
         _ floors: inout ClaimFloors,
         _ logger: Logger
-    ) async -> [Claim] {
+    ) async -> [Claim]? {
         do {
             return try await store.claim(
                 for: id,
@@ -145,9 +156,20 @@ package struct Worker: Service {
                 floors: &floors
             )
         } catch {
-            // The next poll asks again.
+            // The next poll asks again. Whether this claim was committed is not known.
             if !Task.isCancelled { logger.warning("Nothing claimed", metadata: ["error": "\(error)"]) }
-            return []
+            return nil
+        }
+    }
+
+    private func giveUpOthers(_ id: WorkerID, _ running: RunningClaims, _ logger: Logger) async -> Bool {
+        do {
+            let count = try await registry.giveUp(id, except: running.fences)
+            if count > 0 { logger.warning("Lines of a doubtful claim given back", metadata: ["lines": "\(count)"]) }
+            return true
+        } catch {
+            if !Task.isCancelled { logger.warning("Nothing claimed", metadata: ["error": "\(error)"]) }
+            return false
         }
     }
 
@@ -169,13 +191,4 @@ package struct Worker: Service {
         signal.yield()
         if isFull || Task.isShuttingDownGracefully { wakeups.ready(claim.queue) }
     }
-}
-
-/// How many slots are taken.
-private final class SlotCount: Sendable {
-    private let value = Mutex(0)
-
-    var count: Int { value.withLock { $0 } }
-
-    func add(_ change: Int) { value.withLock { $0 += change } }
 }

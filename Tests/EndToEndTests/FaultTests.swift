@@ -63,6 +63,8 @@ struct FaultTests {
                     let after = try await system.outcome(of: job)
                     #expect(after.fence == finished.fence && after.finishedAt == finished.finishedAt)
                     #expect(after.state == .succeeded)
+                    #expect(try await system.count("select count(*) from holdfast.lock_overlaps") == 0)
+                    #expect(try await system.count("select count(*) from holdfast.fence_regressions") == 0)
                     // It has noticed, and works on.
                     let next = try await intake.submit("k", "next")
                     #expect(try await system.outcome(of: next).state == .succeeded)
@@ -133,6 +135,30 @@ struct FaultTests {
                     #expect(finished.state == .succeeded)
                     let value = try await intake.get("/getValue/k").body
                     #expect(value == #""v""#)
+                }
+            }
+        }
+    }
+
+    @Test func `a line that somebody keeps locked holds up no other key`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let blocked = try await intake.submit("hot", "v")
+                try await system.pool.withTransaction { connection in
+                    try await connection.executeScript(
+                        "set local idle_in_transaction_session_timeout = 0; "
+                            + "select from holdfast.key_lines where lock_key = 'hot' for update"
+                    )
+                    async let hot = intake.post("/v1/jobs", #"{"key":"hot","value":"w"}"#)
+                    async let cold = intake.post("/v1/jobs", #"{"key":"cold","value":"w"}"#)
+                    let (refused, stored) = try await (hot, cold)
+                    #expect(refused.status == 503)
+                    #expect(refused.body.contains("nothing was stored"))
+                    #expect(stored.status == 202)
+                }
+                try await system.withWorkers(1) {
+                    let finished = try await system.outcome(of: blocked)
+                    #expect(finished.state == .succeeded)
                 }
             }
         }

@@ -142,6 +142,19 @@ struct ClaimTests {
     }
 
     @Test
+    func `a line that another session has locked is passed over`() async throws {
+        let database = database
+        let worker = try await database.makeWorker()
+        try await database.enqueue("a", "b")
+        try await database.pool.withTransaction { connection in
+            let lock = Statement(name: "lock", sql: "select from holdfast.key_lines where lock_key = 'a' for update")
+            _ = try await connection.execute(lock)
+            #expect(try await database.claim(for: worker).map(\.key.text) == ["b"])
+        }
+        #expect(try await database.claim(for: worker).map(\.key.text) == ["a"])
+    }
+
+    @Test
     func `a line that is not ready, or in another queue, stays`() async throws {
         let worker = try await database.makeWorker()
         try await database.enqueue("ready", "later", "elsewhere")

@@ -49,7 +49,6 @@ struct LockHistoryTests {
         let claim = try await makeClaim()
         var event = LockEvent(.acquired, claim.jobs[0], of: claim, at: .now)
         let nodes = [("redis-1:6379", Vote.Verdict.granted), (#"a"\b:1"#, .late), ("redis-3:6379", .unreachable)]
-        // Asked of nodes that do not exist, because only a lock makes votes.
         event.votes = nodes.enumerated().map { index, node in
             Vote(node: node.0, verdict: node.1, latency: .microseconds(index))
         }

@@ -95,7 +95,7 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed<[[Vote.Verdict]]>([])
-        async let value = redlock.keep(hold, limit: nil) { votes in
+        async let value = redlock.keep(hold, limit: nil) { votes, _ in
             told.withLock { $0.append(votes.map(\.verdict)) }
         } _: {
             try await work.run()
@@ -174,7 +174,7 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed<[[Vote.Verdict]]>([])
-        async let value = redlock.keep(hold, limit: nil) { votes in
+        async let value = redlock.keep(hold, limit: nil) { votes, _ in
             told.withLock { $0.append(votes.map(\.verdict)) }
         } _: {
             try await work.run()
@@ -207,7 +207,7 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed(0)
-        async let value = redlock.keep(hold, limit: nil) { _ in
+        async let value = redlock.keep(hold, limit: nil) { _, _ in
             told.withLock { $0 += 1 }
         } _: {
             try await work.run()

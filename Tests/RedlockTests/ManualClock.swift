@@ -38,6 +38,7 @@ final class ManualClock: MonotonicClock {
     var deadlines: [Instant] { state.withLock { $0.sleepers.map(\.deadline) } }
 
     func sleep(until deadline: Instant, tolerance: Duration?) async throws {
+        try Task.checkCancellation()
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID

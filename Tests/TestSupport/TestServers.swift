@@ -42,7 +42,7 @@ package enum TestServers {
 
     /// A PostgreSQL of the test's own.
     package static func makePostgres() async throws -> PostgresServer {
-        try await PostgresServer.start(in: makeFolder("postgres"), settings: ["max_connections=300"])
+        try await PostgresServer.start(in: makeFolder("postgres"))
     }
 
     /// A Redis node of the test's own.
@@ -55,7 +55,6 @@ package enum TestServers {
         try await LocalStack.start(
             in: makeFolder("stack"),
             nodeCount: nodeCount,
-            postgresSettings: ["max_connections=300"]
         )
     }
 }

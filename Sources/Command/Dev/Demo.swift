@@ -19,6 +19,11 @@ struct Demo: Sendable {
             """
     )
 
+    private static let unfinished = Statement(
+        name: "demo_unfinished",
+        sql: "select count(*) from holdfast.jobs where id = any($1)"
+    )
+
     private let ready: DevStack.Ready
 
     init(_ ready: DevStack.Ready) { self.ready = ready }
@@ -29,15 +34,16 @@ struct Demo: Sendable {
         let first = try await submit("A", "client 1", since: start)
         let second = try await submit("B", "client 2", since: start)
         var seen: Int64 = 0
-        var released = 0
-        while released < 2 {
+        var unfinished = 2
+        while unfinished > 0 {
+            // Asked for before the events, so that none is missed.
+            unfinished = try await ready.pool.execute(Self.unfinished, [.int64s([first, second])])[0].decode(at: 0)
             for row in try await ready.pool.execute(Self.events, [.int64s([first, second]), .int64(seen)]) {
                 seen = try row.decode(Int64.self, at: 0)
                 let event = try row.decode(String.self, at: 2)
                 let job = try row.decode(Int64.self, at: 3)
                 let fence = try row.decode(Int64.self, at: 4)
                 let worker = try row.decode(String.self, at: 5)
-                if event == "released" { released += 1 }
                 let value = job == first ? "A" : "B"
                 line(since: start, "\(worker)  \(event) the lock for job \(job) (value \(value)), fence \(fence)")
             }

@@ -84,9 +84,11 @@ final class DevStack: Sendable {
             try await waitUntilReady(running, pool, port)
         }
         let ready = Ready(servers: servers, port: port, pool: pool)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        // Whether the stack is to end when the task has.
+        try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask { [stops] in
-                for await _ in stops { return }
+                for await _ in stops { break }
+                return true
             }
             for process in running.processes {
                 group.addTask {
@@ -95,9 +97,12 @@ final class DevStack: Sendable {
                     throw Failure(description: "process \(process.pid) has ended by itself; its log says why")
                 }
             }
+            group.addTask {
+                try await onReady(ready)
+                return false
+            }
             defer { group.cancelAll() }
-            try await onReady(ready)
-            try await group.next()
+            while let ends = try await group.next(), !ends {}
         }
     }
 
@@ -159,5 +164,8 @@ private struct Running: Sendable {
     var intake: LocalProcess?
     var workers: [LocalProcess] = []
 
-    var processes: [LocalProcess] { (intake.map { [$0] } ?? []) + workers }
+    var processes: [LocalProcess] {
+        let own = (intake.map { [$0] } ?? []) + workers
+        return own + (servers.map { [$0.postgres.process] + $0.nodes.map(\.process) } ?? []).compactMap { $0 }
+    }
 }

@@ -2,6 +2,9 @@ import Postgres
 import Redlock
 
 extension JobStore {
+    /// A run ends with the job whose value fills so many bytes: a worker keeps all values of its claims in memory.
+    private static let runBytes = 64 << 10
+
     /// Claims lines that are free and ready, and a run of jobs from the head of each.
     ///
     /// - Parameters:
@@ -54,7 +57,10 @@ extension JobStore {
             if !claims.isEmpty {
                 let rows = try await connection.execute(
                     QueueStatements.readRuns,
-                    [.texts(claims.map(\.key.text)), .int64s(claims.map(\.headID.rawValue)), .int(runLimit)],
+                    [
+                        .texts(claims.map(\.key.text)), .int64s(claims.map(\.headID.rawValue)), .int(runLimit),
+                        .int(Self.runBytes),
+                    ],
                     within: deadline
                 )
                 for row in rows { claims[try row.decode(Int.self, at: 0) - 1].jobs.append(try ClaimedJob(row)) }

@@ -13,6 +13,8 @@ package struct LockEvent: Sendable {
     package let job: JobID
     package let attempt: Int
     package let fence: Fence
+    /// The number of the claim that the job is of.
+    let claimFence: Fence
     /// When it happened, on this process' monotonic clock.
     package let moment: ContinuousClock.Instant
     package var token: String?
@@ -32,6 +34,7 @@ package struct LockEvent: Sendable {
         self.job = job.id
         attempt = job.attempt
         fence = job.fence
+        claimFence = claim.fence
         self.moment = moment
     }
 }

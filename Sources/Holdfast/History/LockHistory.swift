@@ -2,7 +2,7 @@ package import Postgres
 
 /// Writes the lock history ahead of what it tells.
 package struct LockHistory: Sendable {
-    private let batches: GroupCommit<LockEvent, PostgresTimestamp>
+    private let batches: GroupCommit<LockEvent, PostgresTimestamp?>
 
     /// - Parameters:
     ///   - pool: Where it is written.
@@ -11,21 +11,32 @@ package struct LockHistory: Sendable {
         batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000) { events in
             // The age is taken before the statement is sent, so that the time written is never before the true one.
             let rows = try await pool.execute(
-                HistoryStatements.append,
+                HistoryStatements.writeAhead,
                 HistoryStatements.parameters(events, base: nil, now: .now),
                 within: deadline
             )
-            return try rows.map { try $0.decode(PostgresTimestamp.self, at: 0) }
+            var times: [Int64: PostgresTimestamp] = [:]
+            for row in rows {
+                times[try row.decode(Int64.self, at: 0)] = try row.decode(PostgresTimestamp.self, at: 1)
+            }
+            return events.map { times[$0.fence.rawValue] }
         }
     }
 
-    /// Writes an event; it is durable when this returns.
+    /// Writes an event of a claim that still has its line; it is durable when this returns.
     ///
     /// Concurrent calls share a commit.
-    ///
     /// - Returns: The event's time, as written.
-    /// - Throws: ``PostgresError``, or ``GroupCommitFull``.
+    /// - Throws: ``StaleClaim``, ``PostgresError``, or ``GroupCommitFull``.
     package func append(_ event: LockEvent) async throws -> PostgresTimestamp {
-        try await batches.submit(event)
+        guard let at = try await batches.submit(event) else { throw StaleClaim(fence: event.claimFence) }
+        return at
     }
+}
+
+/// The line of a claim was put back, or claimed again: nothing may be started under it.
+package struct StaleClaim: Error, CustomStringConvertible {
+    package let fence: Fence
+
+    package var description: String { "claim \(fence) is stale: its line was put back or claimed again" }
 }

@@ -67,7 +67,7 @@ enum QueueStatements {
             """
     )
 
-    /// Reads a run of jobs from each head, each with a fence of its own.
+    /// Reads a run of jobs from each head, each with a fence of its own, until their values have so many bytes.
     ///
     /// A statement after ``claimLines``, because that one's snapshot may be older than the lines that it locked.
     static let readRuns = Statement(
@@ -77,11 +77,14 @@ enum QueueStatements {
                    j.attempt, j.max_attempts
             from unnest($1::text[], $2::bigint[]) with ordinality as l(lock_key, head_id, place)
             cross join lateral (
-                select *
-                from holdfast.jobs
-                where jobs.lock_key = l.lock_key and jobs.id >= l.head_id
-                order by jobs.id
-                limit $3) j
+                select r.*, sum(octet_length(r.value)) over (order by r.id) - octet_length(r.value) as bytes_before
+                from (
+                    select *
+                    from holdfast.jobs
+                    where jobs.lock_key = l.lock_key and jobs.id >= l.head_id
+                    order by jobs.id
+                    limit $3) r) j
+            where j.bytes_before < $4
             """
     )
 

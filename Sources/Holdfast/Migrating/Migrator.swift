@@ -55,6 +55,7 @@ package struct Migrator: Sendable {
         var taken: [String] = []
         for step in Migrations.all {
             let isNew = try await pool.withTransaction { connection in
+                try await connection.executeScript("set local lock_timeout = '300s'")
                 _ = try await connection.execute(Self.lock, within: .seconds(300))
                 try await connection.executeScript(Self.prepare)
                 guard try await connection.execute(Self.current)[0].decode(Int.self, at: 0) < step.version else {

@@ -29,16 +29,17 @@ extension JobStore {
                     if results[index] == .busy { results[index] = .stale }
                 }
             }
-            var owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) }
+            var known: Set<Int> = []
             if inDoubt {
                 // What was committed has freed its line, or was a part that left it held.
-                for index in try await recorded(settlements, connection)
+                for (index, wasRefused) in try await recorded(settlements, before: clock.reading, connection)
                 where results[index] == .stale || !settlements[index].freesLine {
-                    results[index] = .settled(hasMore: true)
-                    owned.removeAll { $0 == index }
+                    results[index] = wasRefused ? .stale : .settled(hasMore: true)
+                    known.insert(index)
                 }
             }
-            let stale = settlements.indices.filter { results[$0] == .stale }
+            let owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) && !known.contains($0) }
+            let stale = settlements.indices.filter { results[$0] == .stale && !known.contains($0) }
             try await move(owned.map { settlements[$0] }, worker, connection)
             let events =
                 owned.flatMap { settlements[$0].events } + stale.flatMap { settlements[$0].eventsWhenRefused }
@@ -56,16 +57,29 @@ extension JobStore {
         }
     }
 
-    private func recorded(_ settlements: [Settlement], _ connection: PostgresConnection) async throws -> Set<Int> {
+    /// - Returns: For each settlement that is recorded, whether it was refused.
+    private func recorded(
+        _ settlements: [Settlement],
+        before now: PostgresTimestamp,
+        _ connection: PostgresConnection
+    ) async throws -> [Int: Bool] {
         let attempts = settlements.enumerated().flatMap { index, settlement in
             settlement.events.map { (index: index, event: $0) }
         }
         let rows = try await connection.execute(
             SettleStatements.findRecorded,
-            [.texts(attempts.map(\.event.key.text)), .int64s(attempts.map(\.event.fence.rawValue))],
+            [
+                .int64s(attempts.map(\.event.job.rawValue)), .int64s(attempts.map(\.event.fence.rawValue)),
+                .timestamp(now.advanced(by: .seconds(-172_800))),
+            ],
             within: deadline
         )
-        return Set(try rows.map { attempts[try $0.decode(Int.self, at: 0) - 1].index })
+        var refused: [Int: Bool] = [:]
+        for row in rows {
+            let index = attempts[try row.decode(Int.self, at: 0) - 1].index
+            refused[index] = try row.decode(Bool.self, at: 1) || refused[index] == true
+        }
+        return refused
     }
 
     private func move(_ settlements: [Settlement], _ worker: Int64, _ connection: PostgresConnection) async throws {

@@ -32,17 +32,18 @@ enum SettleStatements {
             """
     )
 
-    /// Of the attempts of a settlement whose commit was in doubt, those whose end is recorded: it had been committed.
+    /// Of the attempts of a settlement whose commit was in doubt, those whose end is recorded, and whether as refused.
+    ///
+    /// `$3` is a time before all of them.
     static let findRecorded = Statement(
         name: "settle_find_recorded",
         sql: """
-            select a.place
-            from unnest($1::text[], $2::bigint[]) with ordinality as a(lock_key, fence, place)
-            where exists (
-                select from holdfast.lock_history h
-                where h.lock_key = a.lock_key and h.fence = a.fence
-                    and h.event in ('released', 'lost', 'overrun')
-                    and h.at > clock_timestamp() - interval '2 days')
+            select a.place, bool_or(h.event = 'refused') as refused
+            from unnest($1::bigint[], $2::bigint[]) with ordinality as a(job_id, fence, place)
+            join holdfast.lock_history h
+                on h.job_id = a.job_id and h.fence = a.fence and h.at >= $3
+                    and h.event in ('released', 'lost', 'overrun', 'refused')
+            group by a.place
             """
     )
 

@@ -1,3 +1,4 @@
+import Postgres
 import Redlock
 
 /// Stores jobs as they are submitted; concurrent submissions share a statement and a commit.
@@ -9,7 +10,7 @@ package struct Submissions: Sendable {
     /// What a job weighs besides its key and value, in bytes.
     private static let jobBytes = 256
 
-    private let batches: GroupCommit<NewJob, JobReceipt>
+    private let batches: GroupCommit<NewJob, Result<JobReceipt, any Error>>
     private let wakeups: Wakeups
 
     package init(store: JobStore, wakeups: Wakeups) {
@@ -17,7 +18,29 @@ package struct Submissions: Sendable {
         batches = GroupCommit(waitingLimit: Self.waitingBytes, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
-            try await store.enqueue(jobs)
+            do {
+                return try await store.enqueue(jobs).map { .success($0) }
+            } catch let error as PostgresError where error.sqlState == "55P03" {
+                return await Self.enqueueApart(jobs, store)
+            }
+        }
+    }
+
+    /// Stores the jobs of each key by themselves: somebody keeps a line locked, and the others need not wait for it.
+    private static func enqueueApart(_ jobs: [NewJob], _ store: JobStore) async -> [Result<JobReceipt, any Error>] {
+        await withTaskGroup(of: [(Int, Result<JobReceipt, any Error>)].self) { group in
+            for places in Dictionary(grouping: jobs.indices, by: { jobs[$0].key }).values {
+                group.addTask {
+                    do {
+                        return zip(places, try await store.enqueue(places.map { jobs[$0] })).map { ($0, .success($1)) }
+                    } catch {
+                        return places.map { ($0, .failure(error)) }
+                    }
+                }
+            }
+            var results: [Int: Result<JobReceipt, any Error>] = [:]
+            for await some in group { for (place, result) in some { results[place] = result } }
+            return jobs.indices.map { results[$0]! }  // Each job has one key.
         }
     }
 
@@ -25,7 +48,7 @@ package struct Submissions: Sendable {
     ///
     /// - Throws: ``PostgresError``, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
-        let receipt = try await batches.submit(job)
+        let receipt = try await batches.submit(job).get()
         wakeups.ready(job.queue)
         return receipt
     }

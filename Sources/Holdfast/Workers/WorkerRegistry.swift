@@ -52,6 +52,16 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(WorkerStatements.rescue).map { try $0.decode(String.self, at: 0) }
     }
 
+    /// Gives back the lines that a worker holds besides those of the claims that it runs.
+    ///
+    /// - Returns: How many.
+    package func giveUp(_ worker: WorkerID, except claims: [Fence]) async throws -> Int {
+        try await pool.execute(
+            WorkerStatements.giveUpOthers,
+            [.int64(worker.rawValue), .int64s(claims.map(\.rawValue))]
+        ).affected
+    }
+
     /// Makes the partitions of the next days, and forgets workers that are long gone.
     package func tidy() async throws {
         _ = try await pool.execute(WorkerStatements.makePartitions)

@@ -42,7 +42,7 @@ enum WorkerStatements {
         name: "rescue",
         sql: """
             with orphans as materialized (
-                select k.lock_key, k.held_by, k.fence
+                select k.lock_key, k.held_by, k.fence, k.head_id, k.claimed_at
                 from holdfast.key_lines k
                 where k.held_by is not null and not exists (
                     select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
@@ -50,13 +50,17 @@ enum WorkerStatements {
                 limit 1000
                 for update of k skip locked),
             begun as materialized (
-                select j.id, o.lock_key, max(h.fence) as fence, max(h.attempt) as attempt
+                select j.id, o.lock_key, h.fence, h.attempt
                 from orphans o
+                cross join lateral (
+                    select jobs.id
+                    from holdfast.jobs
+                    where jobs.lock_key = o.lock_key and jobs.id >= o.head_id
+                    order by jobs.id
+                    limit 1000) j
                 join holdfast.lock_history h
-                    on h.lock_key = o.lock_key and h.event = 'acquired' and h.fence > o.fence
-                    and h.worker_id = o.held_by
-                join holdfast.jobs j on j.id = h.job_id
-                group by j.id, o.lock_key),
+                    on h.job_id = j.id and h.event = 'acquired' and h.fence > o.fence
+                    and h.at >= o.claimed_at - interval '1 minute'),
             counted as (
                 update holdfast.jobs j
                 set attempt = b.attempt, last_error = 'its worker''s lease lapsed'
@@ -73,6 +77,16 @@ enum WorkerStatements {
             from orphans o
             left join begun b on b.lock_key = o.lock_key
             returning lock_key
+            """
+    )
+
+    /// Gives back the lines that a worker holds and does not run: those of a claim whose commit got no answer.
+    static let giveUpOthers = Statement(
+        name: "give_up_others",
+        sql: """
+            update holdfast.key_lines
+            set held_by = null, ready_at = clock_timestamp()
+            where held_by = $1 and fence <> all ($2::bigint[])
             """
     )
 

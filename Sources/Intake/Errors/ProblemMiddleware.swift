@@ -35,7 +35,9 @@ struct ProblemMiddleware: RouterMiddleware {
         switch error {
         case let error as PostgresError where error.isUnavailable:
             context.logger.warning("Request not served, the database is away", metadata: ["error": "\(error)"])
-            return Problem(.serviceUnavailable, "the database is away; nothing was stored, try again", retryAfter: 1)
+            let isInDoubt = error.code == .connectionLost || error.code == .deadline
+            let stored = isInDoubt ? "whether the job was stored is not known" : "nothing was stored"
+            return Problem(.serviceUnavailable, "the database is away; \(stored), try again", retryAfter: 1)
         case let error as RedisError:
             context.logger.warning("Request not served, the value node is away", metadata: ["error": "\(error)"])
             return Problem(.serviceUnavailable, "the value node is away; try again", retryAfter: 1)

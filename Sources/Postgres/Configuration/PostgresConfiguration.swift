@@ -45,6 +45,8 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
             ("keepalives_interval", "5"),
             ("keepalives_count", "3"),
             ("tcp_user_timeout", "20000"),
+            // A frozen client must not keep rows locked, nor a statement wait for such a one: others need them.
+            ("options", "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=2000"),
             ("dbname", connectionString),
             // Behind the user's string: text is decoded as UTF-8.
             ("client_encoding", "UTF8"),

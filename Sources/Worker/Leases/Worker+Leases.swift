@@ -41,14 +41,22 @@ extension Worker {
     ///   - onRescue: Called when lines were put back.
     func lead(_ id: WorkerID, onRescue: @Sendable () -> Void) async {
         var isLeader = false
+        // After an outage the others' heartbeats come back first.
+        var rescueFrom = ContinuousClock.now
         var nextTidy = ContinuousClock.now
         await each(WorkerRegistry.heartbeatInterval, warning: "Upkeep not done") {
-            let leads = try await registry.lead(id)
+            let leads: Bool
+            do {
+                leads = try await registry.lead(id)
+            } catch {
+                rescueFrom = .now + WorkerRegistry.heartbeatInterval * 2
+                throw error
+            }
             if leads != isLeader {
                 isLeader = leads
                 logger.info(leads ? "Leads upkeep" : "Leads upkeep no more", metadata: ["worker.id": "\(id)"])
             }
-            guard leads else { return }
+            guard leads, ContinuousClock.now >= rescueFrom else { return }
             let rescued = try await registry.rescue()
             if !rescued.isEmpty {
                 logger.warning(

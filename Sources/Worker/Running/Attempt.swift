@@ -45,9 +45,11 @@ struct Attempt: Sendable {
     private func run(_ handler: any TaskHandler, under hold: Hold, since start: ContinuousClock.Instant) async -> Bool {
         logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.summary)"])
         let begun = Mutexed<PostgresTimestamp?>(nil)
+        let validUntil = Mutexed(hold.validUntil)
         let outcome = await Outcome {
-            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { votes in
-                noteExtension(hold, votes)
+            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { votes, extended in
+                validUntil.value = extended
+                noteExtension(hold, votes, validUntil: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
                 begun.value = try await recordAcquired(hold, since: start)
@@ -55,16 +57,21 @@ struct Attempt: Sendable {
                 try await handler.run(TaskContext(job: job, key: claim.key, hold: hold, logger: logger))
             }
         }
-        let ended = ContinuousClock.now
+        // A process that was frozen finds out late that its hold had ended.
+        let ended = min(ContinuousClock.now, validUntil.value)
         let votes = await runner.redlock.release(hold)
-        noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
+        if case .stale = outcome {
+            // Nothing was recorded of this hold, and nothing was done under it.
+        } else {
+            noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
+        }
         return conclude(outcome, startedAt: begun.value)
     }
 
     private func recordAcquired(
         _ hold: Hold,
         since start: ContinuousClock.Instant
-    ) async throws(HistoryOutage) -> PostgresTimestamp {
+    ) async throws -> PostgresTimestamp {
         var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
         event.token = hold.token
         event.votes = hold.votes
@@ -72,16 +79,20 @@ struct Attempt: Sendable {
         event.waited = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
         do {
             return try await runner.history.append(event)
+        } catch let stale as StaleClaim {
+            throw stale
         } catch {
             throw HistoryOutage(error: error)
         }
     }
 
-    private func noteExtension(_ hold: Hold, _ votes: [Vote]) {
-        var event = LockEvent(.extended, job, of: claim, at: .now)
+    private func noteExtension(_ hold: Hold, _ votes: [Vote], validUntil: ContinuousClock.Instant) {
+        let now = ContinuousClock.now
+        var event = LockEvent(.extended, job, of: claim, at: now)
+        event.validity = now.duration(to: validUntil)
         event.token = hold.token
         event.votes = votes
-        event.held = hold.acquiredAt.duration(to: .now)
+        event.held = hold.acquiredAt.duration(to: now)
         ledger.note { $0.record(event) }
         ledger.settleSoon()
     }
@@ -122,14 +133,21 @@ struct Attempt: Sendable {
             logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
             giveBack(after: .seconds(1) * Double.random(in: 0.5...1))
             return false
+        case .stale(let reason):
+            noteRefusal(reason)
+            return false
         case .refused(let reason):
-            var event = LockEvent(.refused, job, of: claim, at: .now)
-            event.reason = reason
-            ledger.note { $0.record(event) }
+            noteRefusal(reason)
             return fail(reason, startedAt)
         case .lost, .overrun, .failed:
             return fail(outcome.reason ?? outcome.name, startedAt)
         }
+    }
+
+    private func noteRefusal(_ reason: String) {
+        var event = LockEvent(.refused, job, of: claim, at: .now)
+        event.reason = reason
+        ledger.note { $0.record(event) }
     }
 
     private func fail(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {

@@ -8,6 +8,8 @@ enum Outcome: Sendable {
     case interrupted
     /// Something that the attempt needs is away.
     case outage(String)
+    /// The claim's line was put back or claimed again before the task started.
+    case stale(String)
     /// A fence turned the task away.
     case refused(String)
     /// The hold could not be extended; the validity that was left when the task was cancelled.
@@ -27,6 +29,8 @@ enum Outcome: Sendable {
             self = .refused(error.description)
         } catch let error as TaskOutage {
             self = .outage(error.description)
+        } catch let error as StaleClaim {
+            self = .stale(error.description)
         } catch let error as HistoryOutage {
             self = .outage(error.description)
         } catch is CancellationError where Task.isCancelled {
@@ -50,6 +54,7 @@ enum Outcome: Sendable {
         case .succeeded: "succeeded"
         case .interrupted: "interrupted"
         case .outage: "outage"
+        case .stale: "stale"
         case .refused: "refused"
         case .lost: "lost"
         case .overrun: "overrun"
@@ -62,7 +67,7 @@ enum Outcome: Sendable {
         switch self {
         case .succeeded: nil
         case .interrupted: "the worker shut down"
-        case .outage(let reason), .refused(let reason), .failed(let reason): reason
+        case .outage(let reason), .stale(let reason), .refused(let reason), .failed(let reason): reason
         case .lost: "the lock could not be extended, and the task was cancelled"
         case .overrun: "the task took longer than declared, and was cancelled"
         }
