@@ -149,8 +149,19 @@ struct FaultTests {
                         "set local idle_in_transaction_session_timeout = 0; "
                             + "select from holdfast.key_lines where lock_key = 'hot' for update"
                     )
-                    async let hot = intake.post("/v1/jobs", #"{"key":"hot","value":"w"}"#)
-                    async let cold = intake.post("/v1/jobs", #"{"key":"cold","value":"w"}"#)
+                    async let first = intake.post("/v1/jobs", #"{"key":"hot","value":"w","durationMs":1}"#)
+                    try await eventually("the first submission waits for the line") {
+                        try await system.count(
+                            """
+                            select count(*) from pg_stat_activity
+                            where wait_event_type = 'Lock' and query like '%insert into holdfast.key_lines%'
+                            """
+                        ) > 0
+                    }
+                    // These two are stored together, once the first has been given up.
+                    async let hot = intake.post("/v1/jobs", #"{"key":"hot","value":"w","durationMs":1}"#)
+                    async let cold = intake.post("/v1/jobs", #"{"key":"cold","value":"w","durationMs":1}"#)
+                    _ = try await first
                     let (refused, stored) = try await (hot, cold)
                     #expect(refused.status == 503)
                     #expect(refused.body.contains("nothing was stored"))
