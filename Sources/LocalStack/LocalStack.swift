@@ -25,7 +25,7 @@ package struct LocalStack: Sendable {
     package static func start(
         in folder: String,
         nodeCount: Int = 3,
-        nodeOptions: [String] = [],
+        nodeOptions: [String] = RedisServer.persistent,
         postgresSettings: [String] = []
     ) async throws -> LocalStack {
         let postgres = try await PostgresServer.start(in: "\(folder)/postgres", settings: postgresSettings)

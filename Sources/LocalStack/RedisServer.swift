@@ -8,6 +8,9 @@ package final class RedisServer: Sendable {
         var process: LocalProcess?
     }
 
+    /// Options that make a node persist every write before it answers: a restart loses no lock.
+    package static let persistent = ["--appendonly", "yes", "--appendfsync", "always"]
+
     package let folder: String
     private let options: [String]
     private let state: Mutex<State>

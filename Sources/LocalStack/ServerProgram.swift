@@ -1,23 +1,25 @@
-import Foundation
+package import Foundation
 
 /// The programs of the stack, and where Debian and others put them.
-enum ServerProgram: String {
+package enum ServerProgram: String {
     case initdb
     case postgres
     case createdb
     case redisServer = "redis-server"
+    case redisBenchmark = "redis-benchmark"
     case setpriv
 
     private var package: String {
         switch self {
         case .initdb, .postgres, .createdb: "postgresql"
         case .redisServer: "redis-server"
+        case .redisBenchmark: "redis-tools"
         case .setpriv: "util-linux"
         }
     }
 
     /// The program's path: from PATH, else from Debian's folders of PostgreSQL, the newest version first.
-    func locate() throws(LocalStackError) -> URL {
+    package func locate() throws(LocalStackError) -> URL {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         // Missing where PostgreSQL is not Debian's.
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []

@@ -1,4 +1,4 @@
-/// What a node said of itself when the connection was made: a part of `INFO server`.
+/// What a node said of itself when the connection was made: parts of `INFO server` and of its configuration.
 package struct RedisServerInfo: Sendable, Hashable {
     /// A random value that each start of the server draws anew.
     package var runID: String
@@ -8,13 +8,24 @@ package struct RedisServerInfo: Sendable, Hashable {
     package var version: String
     /// When the answer came, on this machine's monotonic clock.
     package var readAt: ContinuousClock.Instant
+    /// Whether a restart loses no write that was answered: `appendonly yes` and `appendfsync always`.
+    ///
+    /// False when it may not be asked (an ACL, or a hosted service, without `CONFIG`).
+    package var persistsEveryWrite: Bool
 
     /// Makes it from its parts.
-    package init(runID: String, uptime: Duration, version: String, readAt: ContinuousClock.Instant) {
+    package init(
+        runID: String,
+        uptime: Duration,
+        version: String,
+        readAt: ContinuousClock.Instant,
+        persistsEveryWrite: Bool = false
+    ) {
         self.runID = runID
         self.uptime = uptime
         self.version = version
         self.readAt = readAt
+        self.persistsEveryWrite = persistsEveryWrite
     }
 
     /// Reads the answer to `INFO server`; `nil` without run id or uptime, since a restart cannot be seen then.
@@ -36,5 +47,18 @@ package struct RedisServerInfo: Sendable, Hashable {
             version: fields["redis_version"].map(String.init) ?? "",
             readAt: now
         )
+    }
+
+    /// Whether the answer to `CONFIG GET append*` says that every write is on disk before it is answered.
+    static func persistsEveryWrite(_ reply: RedisReply) -> Bool {
+        let settings: [(name: String?, value: String?)]
+        switch reply {
+        case .map(let pairs): settings = pairs.map { ($0.key.string, $0.value.string) }
+        case .array(let texts):
+            settings = stride(from: 0, to: texts.count - 1, by: 2).map { (texts[$0].string, texts[$0 + 1].string) }
+        default: return false
+        }
+        return settings.contains { $0 == ("appendonly", "yes") }
+            && settings.contains { $0 == ("appendfsync", "always") }
     }
 }

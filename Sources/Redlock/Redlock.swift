@@ -1,37 +1,92 @@
-package import Logging
+import CoreMetrics
+public import Logging
+import Redis
 
-/// Locks on a quorum of independent nodes.
+/// Locks on a quorum of independent Redis nodes.
 ///
+/// ```swift
+/// let redlock = try Redlock(nodes: ["redis://r1", "redis://r2", "redis://r3"])
+/// try await redlock.whileConnected {
+///     try await redlock.withLock(LockKey("invoice:42")) { hold in
+///         // Nobody else is here. This task is cancelled before the lock could be another's.
+///     }
+/// }
+/// ```
 /// - Source: the Redlock algorithm, <https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>
 public struct Redlock: Sendable {
+    /// The most keys that one hold may be on.
+    public static let maximumKeys = 64
+    /// The shortest time to live of a lock: what is left of less could not be relied on.
+    public static let shortestTTL: Duration = .milliseconds(10)
+
     let nodes: [any LockNode]
     package let configuration: RedlockConfiguration
+    let fences: (any FenceSource)?
     let clock: any MonotonicClock
     let logger: Logger
+    private let metrics: LockMetrics
+
+    /// Makes a lock over nodes that are not connected yet: see ``whileConnected(_:)`` and ``run()``.
+    ///
+    /// - Parameters:
+    ///   - nodes: URLs of one, or an odd number, of Redis nodes that share nothing, as in `redis://:password@host:6379`;
+    ///     `rediss` is for TLS. The order is the votes' order.
+    ///   - configuration: Names, deadlines, drift and retries; the same for all who are to exclude each other.
+    ///   - fences: Draws a fence for each hold; `nil` draws none.
+    ///   - logger: For what an operator should know.
+    /// - Throws: ``NodeError`` when a URL names no node, or the nodes are not one or an odd number of different ones.
+    public init(
+        nodes: [String],
+        configuration: RedlockConfiguration = RedlockConfiguration(),
+        fences: (any FenceSource)? = nil,
+        logger: Logger = Logger(label: "redlock")
+    ) throws(NodeError) {
+        guard nodes.count % 2 == 1 else {
+            throw NodeError(description: "a lock needs one node, or an odd number of them, and is given \(nodes.count)")
+        }
+        var endpoints: [RedisEndpoint] = []
+        for url in nodes {
+            let endpoint = try NodeError.endpoint(url)
+            guard !endpoints.contains(where: { $0.address == endpoint.address }) else {
+                throw NodeError(description: "the node \(endpoint) is named twice; nodes must be independent")
+            }
+            endpoints.append(endpoint)
+        }
+        self.init(
+            nodes: endpoints.map { RedisLockNode($0, configuration: configuration, logger: logger) },
+            configuration: configuration,
+            fences: fences,
+            logger: logger
+        )
+    }
 
     /// - Parameters:
-    ///   - nodes: 1, or an odd number, of nodes that share nothing.
-    ///   - configuration: Deadlines, drift and retries.
+    ///   - nodes: Nodes that share nothing, and have the same configuration.
+    ///   - configuration: Names, deadlines, drift and retries.
+    ///   - fences: Draws a fence for each hold of ``acquire(_:ttl:)-(LockKey,_)``.
     ///   - clock: Measures validity; tests pass one that they move.
     ///   - logger: For holds that cannot be extended.
     package init(
         nodes: [any LockNode],
         configuration: RedlockConfiguration = RedlockConfiguration(),
+        fences: (any FenceSource)? = nil,
         clock: any MonotonicClock = ContinuousClock(),
         logger: Logger
     ) {
         precondition(!nodes.isEmpty, "a lock needs a node")
         self.nodes = nodes
         self.configuration = configuration
+        self.fences = fences
         self.clock = clock
         self.logger = logger
+        metrics = LockMetrics(nodes: nodes.map(\.name))
     }
 
     /// How many nodes must agree: N/2 + 1.
-    package var quorum: Int { nodes.count / 2 + 1 }
+    public var quorum: Int { nodes.count / 2 + 1 }
 
-    /// Whether enough nodes are connected for any lock to be had.
-    package var hasQuorum: Bool { nodes.count(where: \.isConnected) >= quorum }
+    /// Whether enough nodes are connected, and may vote, for any lock to be had.
+    public var hasQuorum: Bool { nodes.count(where: \.mayVote) >= quorum }
 
     /// How long a hold may be relied on, once a quorum has voted for it.
     ///
@@ -51,92 +106,175 @@ public struct Redlock: Sendable {
     /// What was won in vain is released on every node before this returns.
     ///
     /// - Parameters:
-    ///   - key: What to lock.
-    ///   - token: What is stored under the lock; never used before.
-    ///   - ttl: Time to live of the lock.
+    ///   - keys: What to lock, all or nothing; in order, and none twice.
+    ///   - token: What is stored under each lock; never used before.
+    ///   - ttl: Time to live of the locks.
     /// - Returns: The hold, or the votes that denied it.
-    package func tryAcquire(_ key: LockKey, token: String, ttl: Duration) async -> Acquisition {
-        let lock = name(of: key)
-        let start = clock.now
-        let deadline = nodeDeadline(ttl: ttl)
-        let votes = await self.votes { await $0.acquire(lock, token: token, ttl: ttl, within: deadline) }
-        let now = clock.now
-        let validity = Self.validity(
-            ttl: ttl,
-            elapsed: start.duration(to: now),
-            driftFactor: configuration.driftFactor
+    package func tryAcquire(_ keys: [LockKey], token: String, ttl: Duration) async -> Acquisition {
+        precondition(
+            ttl <= configuration.longestTTL,
+            "a restarted node is kept out for the longest TTL, not for longer"
         )
-        if votes.count(where: { $0.verdict == .granted }) >= quorum, let validity, !Task.isCancelled {
+        let start = clock.now
+        let question = LockQuestion(kind: .acquire, names: names(of: keys), token: token, ttl: ttl)
+        let ballots = await ask(question)
+        let votes = ballots.map(\.vote)
+        let now = clock.now
+        let validity = validity(ttl: ttl, since: start, at: now)
+        if votes.count(.granted) >= quorum, let validity, !Task.isCancelled {
+            metrics.granted(after: start.duration(to: now))
             return .granted(
                 Hold(
-                    key: key,
+                    keys: keys,
                     token: token,
                     ttl: ttl,
                     acquiredAt: now,
                     validUntil: now.advanced(by: validity),
-                    votes: votes
+                    votes: votes,
+                    clocks: ballots.map { ballot in
+                        ClockCheck(asked: start, answered: ballot.vote.verdict == .granted ? ballot.answeredAt : nil)
+                    }
                 )
             )
         }
-        await withdraw(lock, token: token, ttl: ttl, votes: votes)
-        let open = votes.count(where: { $0.verdict == .granted || $0.verdict == .held })
+        await withdraw(question, votes)
         // A cancelled try may have had every vote: then nobody else holds it.
-        let isHeld = votes.contains { $0.verdict == .held } && open >= quorum && validity != nil
+        let isHeld =
+            votes.count(.held) > 0 && votes.count(.granted) + votes.count(.held) >= quorum && validity != nil
+        (isHeld ? metrics.held : metrics.noQuorum).increment()
         return isHeld ? .held(votes) : .noQuorum(votes)
+    }
+
+    /// Tries once for a lock on one key.
+    package func tryAcquire(_ key: LockKey, token: String, ttl: Duration) async -> Acquisition {
+        await tryAcquire([key], token: token, ttl: ttl)
     }
 
     /// Gives a hold back on every node, for a cancelled caller too: what is left behind shuts others out for a whole TTL.
     ///
-    /// - Returns: Each node's answer, in the nodes' order; `held` where the lock was no longer ours.
+    /// A node that cannot be reached keeps the lock until its time to live ends.
+    ///
+    /// - Returns: Each node's answer, in the nodes' order; `held` where a lock was no longer ours.
     @discardableResult
-    package func release(_ hold: Hold) async -> [Vote] {
-        let lock = name(of: hold.key)
-        let deadline = nodeDeadline(ttl: hold.ttl)
+    public func release(_ hold: Hold) async -> [Vote] {
+        let question = LockQuestion(kind: .release, names: names(of: hold.keys), token: hold.token, ttl: hold.ttl)
         // A task of its own does not inherit cancellation; awaiting it here keeps it owned.
-        return await Task {
-            await votes { await $0.release(lock, token: hold.token, within: deadline) }
-        }.value
+        let ballots = Task.isCancelled ? await Task { await ask(question) }.value : await ask(question)
+        return ballots.map(\.vote)
+    }
+
+    /// How an extension ended.
+    enum Extension {
+        case extended
+        /// Too few nodes answered in time; the next try may do better.
+        case denied
+        /// So many nodes have the lock no more, or are not believed, that no try can have a quorum.
+        case gone
     }
 
     /// Asks all nodes to keep a hold for another TTL.
     ///
     /// - Parameters:
-    ///   - hold: A hold that is valid now.
-    ///   - deadline: How long to wait for any node, if that is less than the configured deadline.
-    /// - Returns: Until when the hold is valid now, or `nil` without a quorum or validity; and each node's answer.
-    package func extend(
-        _ hold: Hold,
-        within deadline: Duration
-    ) async -> (validUntil: ContinuousClock.Instant?, votes: [Vote]) {
-        let lock = name(of: hold.key)
+    ///   - hold: A hold that is valid now; gets the votes, and its new validity.
+    ///   - limit: How long to wait for any node, if that is less than the configured deadline.
+    /// - Returns: Whether the hold is valid for longer now.
+    func extend(_ hold: inout Hold, within limit: Duration) async -> Extension {
         let start = clock.now
-        let deadline = min(deadline, nodeDeadline(ttl: hold.ttl))
-        let votes = await self.votes { await $0.extend(lock, token: hold.token, ttl: hold.ttl, within: deadline) }
+        let question = LockQuestion(kind: .extend, names: names(of: hold.keys), token: hold.token, ttl: hold.ttl)
+        let ballots = await ask(question, within: limit)
         let now = clock.now
-        let validity = Self.validity(
-            ttl: hold.ttl,
-            elapsed: start.duration(to: now),
-            driftFactor: configuration.driftFactor
-        )
-        guard votes.count(where: { $0.verdict == .granted }) >= quorum, let validity else { return (nil, votes) }
-        return (now.advanced(by: validity), votes)
+        hold.votes = zip(ballots, hold.clocks.indices).map { ballot, index in
+            check(&hold.clocks[index], ballot, ttl: hold.ttl, asked: start)
+        }
+        if hold.votes.count(.granted) >= quorum, let validity = validity(ttl: hold.ttl, since: start, at: now) {
+            hold.validUntil = now.advanced(by: validity)
+            metrics.extended.increment()
+            return .extended
+        }
+        metrics.notExtended.increment()
+        let gone = hold.votes.count(.held) + hold.votes.count(.stepped)
+        return gone > nodes.count - quorum ? .gone : .denied
     }
 
-    private func name(of key: LockKey) -> String { configuration.prefix + key.text }
+    /// Notes how keeping a hold ended, where an operator may want to know.
+    func count(_ end: LockError.Code) {
+        switch end {
+        case .lost: metrics.lost.increment()
+        case .overrun: metrics.overrun.increment()
+        default: break
+        }
+    }
 
-    private func nodeDeadline(ttl: Duration) -> Duration { min(configuration.nodeDeadline, ttl / 10) }
+    private func check(
+        _ clock: inout ClockCheck,
+        _ ballot: Round.Ballot,
+        ttl: Duration,
+        asked: ContinuousClock.Instant
+    ) -> Vote {
+        guard let left = ballot.left else {
+            clock.unanswered()
+            return clock.hasStepped ? ballot.vote.with(.stepped) : ballot.vote
+        }
+        let hadStepped = clock.hasStepped
+        clock.extended(
+            left: left,
+            ttl: ttl,
+            asked: asked,
+            answered: ballot.answeredAt,
+            driftFactor: configuration.driftFactor
+        )
+        guard clock.hasStepped else { return ballot.vote }
+        if !hadStepped {
+            metrics.steps.increment()
+            logger.warning(
+                "Clock of a lock node has stepped; it has no vote on this hold any more",
+                metadata: ["node": "\(ballot.vote.node)", "lock.left": "\(left)", "lock.ttl": "\(ttl)"]
+            )
+        }
+        return ballot.vote.with(.stepped)
+    }
 
-    private func withdraw(_ lock: String, token: String, ttl: Duration, votes: [Vote]) async {
+    private func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Round.Ballot] {
+        let deadline = min(configuration.nodeDeadline, question.ttl / 10)
+        let ballots = await Round.ask(
+            nodes,
+            question,
+            within: min(limit ?? deadline, deadline),
+            grace: configuration.stragglerGrace,
+            quorum: quorum,
+            clock: clock
+        )
+        metrics.count(ballots)
+        return ballots
+    }
+
+    /// Gives back what was won in vain, for a cancelled caller too.
+    private func withdraw(_ question: LockQuestion, _ votes: [Vote]) async {
         // A node that found another's token does not have ours; any other may have it.
         let suspects = zip(nodes, votes).filter { $1.verdict != .held }.map(\.0)
         guard !suspects.isEmpty else { return }
-        let deadline = nodeDeadline(ttl: ttl)
+        let release = LockQuestion(kind: .release, names: question.names, token: question.token, ttl: question.ttl)
+        let deadline = min(configuration.nodeDeadline, question.ttl / 10)
         await Task {
-            await withDiscardingTaskGroup { group in
-                for node in suspects {
-                    group.addTask { _ = await node.release(lock, token: token, within: deadline) }
-                }
-            }
+            // All are waited for: what is left behind shuts others out.
+            _ = await Round.ask(
+                suspects,
+                release,
+                within: deadline,
+                grace: deadline,
+                quorum: suspects.count,
+                clock: clock
+            )
         }.value
     }
+
+    private func validity(
+        ttl: Duration,
+        since start: ContinuousClock.Instant,
+        at now: ContinuousClock.Instant
+    ) -> Duration? {
+        Self.validity(ttl: ttl, elapsed: start.duration(to: now), driftFactor: configuration.driftFactor)
+    }
+
+    private func names(of keys: [LockKey]) -> [String] { keys.map { configuration.prefix + $0.text } }
 }

@@ -27,7 +27,7 @@ struct ValueStoreTests {
             #expect(try await store.value(at: key) == "first")
             #expect(try await store.write("second", to: key, fence: Fence(second)) == .written)
             #expect(try await store.value(at: key) == "second")
-            let refused = ValueStore.WriteResult.refused(highest: Fence(second))
+            let refused = FencedWrite.Outcome.refused(highest: Fence(second))
             #expect(try await store.write("late", to: key, fence: Fence(first)) == refused)
             #expect(try await store.value(at: key) == "second")
             // The refused write has not moved the fence either.
@@ -42,7 +42,7 @@ struct ValueStoreTests {
             let ample = Duration.seconds(50)
             #expect(try await store.write(value, to: LockKey("鍵 k"), fence: Fence(7)) == .written)
             #expect(try await node.send(RedisCommand("GET", "鍵 k"), within: ample) == .bulk(Array(value.utf8)))
-            let fence = try await node.send(RedisCommand("GET", ValueStore.fencePrefix + "鍵 k"), within: ample)
+            let fence = try await node.send(RedisCommand("GET", FencedWrite.fencePrefix + "鍵 k"), within: ample)
             #expect(fence.string == "7")
             #expect(try await node.send(RedisCommand("DBSIZE"), within: ample).int == 2)
         }
@@ -54,7 +54,7 @@ struct ValueStoreTests {
             #expect(try await store.write("v", to: LockKey("a"), fence: Fence(100)) == .written)
             #expect(try await store.write("v", to: LockKey("b"), fence: Fence(1)) == .written)
         }
-        #expect(throws: LockKey.Invalid.self) { try LockKey(ValueStore.fencePrefix + "a") }
+        #expect(throws: LockKey.Invalid.self) { try LockKey(FencedWrite.fencePrefix + "a") }
     }
 
     @Test

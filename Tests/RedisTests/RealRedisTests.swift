@@ -180,6 +180,30 @@ struct RealRedisTests {
         await server.stop()
     }
 
+    @Test(arguments: [
+        (options: [], isPersistent: false),
+        (options: ["--appendonly", "yes"], isPersistent: false),
+        (options: ["--appendonly", "no", "--appendfsync", "always"], isPersistent: false),
+        (options: ["--appendonly", "yes", "--appendfsync", "always"], isPersistent: true),
+        (
+            options: [
+                "--appendonly", "yes", "--appendfsync", "always", "--user", "default", "on", "nopass", "~*", "&*",
+                "+@all", "-config",
+            ], isPersistent: false
+        ),
+    ])
+    func `a node says whether a restart loses writes, and one that may not be asked loses them`(
+        options: [String],
+        isPersistent: Bool
+    ) async throws {
+        let server = try await TestServers.makeRedis(options: options)
+        try await withNode(server.url) { (node, _) async throws in
+            _ = try await node.send(RedisCommand("PING"), within: ample)
+            #expect(node.serverInfo?.persistsEveryWrite == isPersistent)
+        }
+        await server.stop()
+    }
+
     @Test
     func `a script is run by its source once the node has forgotten it`() async throws {
         let server = try await TestServers.makeRedis()

@@ -19,7 +19,7 @@ struct AcquireTests {
     }
 
     private func makeNodes(_ verdicts: [Vote.Verdict]) -> [ScriptedNode] {
-        verdicts.enumerated().map { index, verdict in ScriptedNode("node-\(index)") { _ in verdict } }
+        verdicts.enumerated().map { index, verdict in ScriptedNode("node-\(index)", clock: clock) { _ in verdict } }
     }
 
     @Test(
@@ -68,7 +68,7 @@ struct AcquireTests {
         let verdicts: [Vote.Verdict] = [.granted, .unreachable, .granted]
         gates[2].open()
         let nodes = (0..<3).map { index in
-            ScriptedNode("node-\(index)") { _ in
+            ScriptedNode("node-\(index)", clock: clock) { _ in
                 await gates[index].wait()
                 if index > 0 { gates[index - 1].open() }
                 return verdicts[index]
@@ -86,7 +86,7 @@ struct AcquireTests {
         (elapsed: .seconds(21), left: nil),
     ])
     func `a vote that comes too late to be relied on is no hold`(elapsed: Duration, left: Duration?) async {
-        let node = ScriptedNode("node") { [clock] question in
+        let node = ScriptedNode("node", clock: clock) { [clock] question in
             if question.kind == .acquire { clock.advance(to: clock.now.advanced(by: elapsed)) }
             return .granted
         }
@@ -105,7 +105,7 @@ struct AcquireTests {
         (ttl: .seconds(20), deadline: .milliseconds(500)),
     ])
     func `a node has well under the TTL to answer`(ttl: Duration, deadline: Duration) async {
-        let node = ScriptedNode("node") { $0.kind == .acquire ? .unreachable : .granted }
+        let node = ScriptedNode("node", clock: clock) { $0.kind == .acquire ? .unreachable : .granted }
         _ = await makeRedlock([node]).tryAcquire(key, token: "t", ttl: ttl)
         #expect(node.questions.map(\.kind) == [.acquire, .release])
         #expect(node.questions.map(\.deadline) == [deadline, deadline])
@@ -121,7 +121,7 @@ struct AcquireTests {
         isReleased: Bool
     ) async {
         let never = Gate()
-        let silent = ScriptedNode("silent") { question in
+        let silent = ScriptedNode("silent", clock: clock) { question in
             if question.kind == .acquire { await never.wait() }
             return .late
         }
@@ -140,7 +140,7 @@ struct AcquireTests {
     @Test
     func `a vote within the grace counts`() async {
         let gate = Gate()
-        let slow = ScriptedNode("slow") { _ in
+        let slow = ScriptedNode("slow", clock: clock) { _ in
             await gate.wait()
             return .granted
         }
@@ -156,7 +156,7 @@ struct AcquireTests {
         let (arrivals, arrival) = AsyncStream.makeStream(of: Void.self)
         let gate = Gate()
         let nodes = (0..<3).map { index in
-            ScriptedNode("node-\(index)") { question in
+            ScriptedNode("node-\(index)", clock: clock) { question in
                 guard question.kind == .acquire else { return Task.isCancelled ? .late : .granted }
                 arrival.yield()
                 await gate.wait()
@@ -176,7 +176,7 @@ struct AcquireTests {
     @Test
     func `a cancelled caller's release reaches every node`() async throws {
         let nodes = (0..<3).map { index in
-            ScriptedNode("node-\(index)") { _ in Task.isCancelled ? .late : .granted }
+            ScriptedNode("node-\(index)", clock: clock) { _ in Task.isCancelled ? .late : .granted }
         }
         let redlock = makeRedlock(nodes)
         let hold = try #require(await redlock.tryAcquire(key, token: "t", ttl: ttl).hold)

@@ -44,13 +44,14 @@ struct KeepTests {
         configuration.nodeDeadline = .seconds(60)
         configuration.retryDelay = .milliseconds(500)
         configuration.retryJitter = .zero
+        configuration.extensionSpread = 0
         return Redlock(nodes: nodes, configuration: configuration, clock: clock, logger: .quiet)
     }
 
     /// Nodes that grant the lock, and answer like this when they are to extend it.
     private func makeNodes(_ verdicts: [Vote.Verdict]) -> [ScriptedNode] {
         verdicts.enumerated().map { index, verdict in
-            ScriptedNode("node-\(index)") { $0.kind == .extend ? verdict : .granted }
+            ScriptedNode("node-\(index)", clock: clock) { $0.kind == .extend ? verdict : .granted }
         }
     }
 
@@ -95,8 +96,8 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed<[[Vote.Verdict]]>([])
-        async let value = redlock.keep(hold, limit: nil) { votes, _ in
-            told.withLock { $0.append(votes.map(\.verdict)) }
+        async let value = redlock.keep(hold, limit: nil) { extended in
+            told.withLock { $0.append(extended.votes.map(\.verdict)) }
         } _: {
             try await work.run()
         }
@@ -120,8 +121,7 @@ struct KeepTests {
 
     @Test(
         arguments: [
-            [.held], [.unreachable],
-            [.granted, .held, .held], [.unreachable, .granted, .late], [.unreachable, .unreachable, .unreachable],
+            [.unreachable], [.unreachable, .granted, .late], [.unreachable, .unreachable, .unreachable],
         ] as [[Vote.Verdict]]
     )
     func `without a quorum for its extension the work is cancelled before its validity ends`(
@@ -133,16 +133,34 @@ struct KeepTests {
         let end = hold.validUntil.advanced(by: ttl)
         let error = await error(keeping: hold, of: redlock, upTo: end, work) as? LockError
         #expect(error?.code == .lost)
-        #expect(error?.key == key)
+        #expect(error?.keys == [key])
         #expect(error?.votes.map(\.verdict) == verdicts)
         #expect(error?.margin == margin)
         #expect(work.cancelledAt == hold.validUntil.advanced(by: .zero - margin))
     }
 
+    @Test(
+        arguments: [
+            [.held], [.granted, .held, .held], [.held, .unreachable, .held], [.held, .held, .granted, .held, .granted],
+        ] as [[Vote.Verdict]]
+    )
+    func `work is cancelled as soon as a quorum does not have its lock any more`(
+        verdicts: [Vote.Verdict]
+    ) async throws {
+        let redlock = makeRedlock(makeNodes(verdicts))
+        let hold = try await acquire(redlock)
+        let work = Work(clock)
+        let error = await error(keeping: hold, of: redlock, upTo: hold.validUntil.advanced(by: ttl), work) as? LockError
+        #expect(error?.code == .lost)
+        #expect(error?.votes.map(\.verdict) == verdicts)
+        #expect(work.cancelledAt == hold.acquiredAt.advanced(by: interval))
+        #expect(error?.margin == hold.acquiredAt.advanced(by: interval).duration(to: hold.validUntil))
+    }
+
     @Test
     func `work is cancelled in time although the node is frozen`() async throws {
         // It says nothing for as long as it may.
-        let frozen = ScriptedNode("frozen") { [clock] question in
+        let frozen = ScriptedNode("frozen", clock: clock) { [clock] question in
             guard question.kind == .extend else { return .granted }
             try? await clock.sleep(for: question.deadline)
             return .late
@@ -164,7 +182,7 @@ struct KeepTests {
     @Test
     func `one frozen node of three does not keep a hold from being extended`() async throws {
         let never = Gate()
-        let frozen = ScriptedNode("frozen") { question in
+        let frozen = ScriptedNode("frozen", clock: clock) { question in
             guard question.kind == .extend else { return .granted }
             await never.wait()
             return .late
@@ -174,8 +192,8 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed<[[Vote.Verdict]]>([])
-        async let value = redlock.keep(hold, limit: nil) { votes, _ in
-            told.withLock { $0.append(votes.map(\.verdict)) }
+        async let value = redlock.keep(hold, limit: nil) { extended in
+            told.withLock { $0.append(extended.votes.map(\.verdict)) }
         } _: {
             try await work.run()
         }
@@ -199,7 +217,7 @@ struct KeepTests {
     @Test
     func `an extension that fails is tried again, and the work goes on`() async throws {
         let answers = Mutexed<[Vote.Verdict]>([.unreachable, .late, .granted])
-        let node = ScriptedNode("node") { question in
+        let node = ScriptedNode("node", clock: clock) { question in
             guard question.kind == .extend else { return .granted }
             return answers.withLock { $0.isEmpty ? .granted : $0.removeFirst() }
         }
@@ -207,7 +225,7 @@ struct KeepTests {
         let hold = try await acquire(redlock)
         let work = Work(clock)
         let told = Mutexed(0)
-        async let value = redlock.keep(hold, limit: nil) { _, _ in
+        async let value = redlock.keep(hold, limit: nil) { _ in
             told.withLock { $0 += 1 }
         } _: {
             try await work.run()
@@ -240,7 +258,7 @@ struct KeepTests {
 
     @Test
     func `an error of the work's own is thrown, and nothing is extended any more`() async throws {
-        let node = ScriptedNode("node") { _ in .granted }
+        let node = ScriptedNode("node", clock: clock) { _ in .granted }
         let redlock = makeRedlock([node])
         let hold = try await acquire(redlock)
         await #expect(throws: Failure.self) {
@@ -261,13 +279,4 @@ struct KeepTests {
         #expect(work.cancelledAt == hold.acquiredAt)
         #expect(clock.deadlines.isEmpty)
     }
-}
-
-/// A value that the test shares with what it runs.
-private final class Mutexed<Value: Sendable>: Sendable {
-    private let storage: Mutex<Value>
-
-    init(_ value: Value) { storage = Mutex(value) }
-
-    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { storage.withLock { body(&$0) } }
 }

@@ -22,8 +22,8 @@ struct RealNodesTests {
             var configuration = RedlockConfiguration()
             configuration.nodeDeadline = .seconds(30)
             configuration.stragglerGrace = .seconds(30)
-            let lockNodes = nodes.nodes.map { RedisLockNode($0) }
-            try await body(nodes, Redlock(nodes: lockNodes, configuration: configuration, logger: .quiet))
+            configuration.longestTTL = ttl
+            try await body(nodes, Redlock(nodes: nodes.lockNodes, configuration: configuration, logger: .quiet))
         }
     }
 
@@ -32,6 +32,10 @@ struct RealNodesTests {
         var values: [String?] = []
         for node in nodes { values.append(try await node.send(RedisCommand("GET", key), within: ample).string) }
         return values
+    }
+
+    private func left(on node: RedisNode) async throws -> Duration {
+        .milliseconds(try await node.send(RedisCommand("PTTL", "locks:k"), within: ample).int ?? 0)
     }
 
     private func isNothingLocked(_ nodes: [RedisNode]) async throws -> Bool {
@@ -121,9 +125,9 @@ struct RealNodesTests {
             for node in nodes.nodes {
                 _ = try await node.send(RedisCommand("SET", "locks:k", "foreign", "PX", 1_000_000), within: ample)
             }
-            let extended = await redlock.extend(hold, within: ample)
-            #expect(extended.validUntil == nil)
-            #expect(extended.votes.map(\.verdict) == [.held, .held, .held])
+            let error = await #expect(throws: LockError.self) { try await redlock.extend(hold) }
+            #expect(error?.code == .lost)
+            #expect(error?.votes.map(\.verdict) == [.held, .held, .held])
             #expect(await redlock.release(hold).map(\.verdict) == [.held, .held, .held])
             #expect(try await values(nodes.nodes) == ["foreign", "foreign", "foreign"])
             for node in nodes.nodes {
@@ -138,16 +142,43 @@ struct RealNodesTests {
         try await withNodes(3) { (nodes, redlock) async throws in
             let hold = try #require(await redlock.tryAcquire(key, token: "t", ttl: ttl).hold)
             await end(nodes, 2)
-            for node in nodes.nodes[0...1] {
-                _ = try await node.send(RedisCommand("PEXPIRE", "locks:k", 600_000), within: ample)
-            }
-            let extended = await redlock.extend(hold, within: ample)
-            #expect(try #require(extended.validUntil) > hold.validUntil)
+            let living = nodes.nodes[0...1]
+            // Until there is something to extend.
+            for node in living { while try await left(on: node) > ttl - .milliseconds(20) {} }
+            let before = [try await left(on: living[0]), try await left(on: living[1])]
+            let extended = try await redlock.extend(hold)
+            #expect(extended.validUntil > hold.validUntil)
             #expect(extended.votes.map(\.verdict) == [.granted, .granted, .unreachable])
-            for node in nodes.nodes[0...1] {
-                let left = try await node.send(RedisCommand("PTTL", "locks:k"), within: ample).int ?? 0
-                #expect(left > 600_000 && left <= ttl.milliseconds)
+            for (node, before) in zip(living, before) { #expect(try await left(on: node) > before) }
+        }
+    }
+
+    @Test(arguments: [-600_000, 600_000])
+    func `a node whose clock has stepped has no vote on the hold any more, and two are one too many`(step: Int)
+        async throws
+    {
+        try await withNodes(3) { (nodes, redlock) async throws in
+            var hold = try #require(await redlock.tryAcquire(key, token: "t", ttl: ttl).hold)
+            // What a step of the node's clock does to the time that is left.
+            func stepClock(_ node: RedisNode) async throws {
+                let left = Int(try await left(on: node).milliseconds)
+                _ = try await node.send(RedisCommand("PEXPIRE", "locks:k", left + step), within: ample)
             }
+            hold = try await redlock.extend(hold)
+            try await stepClock(nodes.nodes[1])
+            for _ in 1...2 {
+                hold = try await redlock.extend(hold)
+                #expect(hold.votes.map(\.verdict) == [.granted, .stepped, .granted])
+            }
+            try await stepClock(nodes.nodes[0])
+            let last = hold
+            let error = await #expect(throws: LockError.self) { try await redlock.extend(last) }
+            #expect(error?.code == .lost)
+            #expect(error?.votes.map(\.verdict) == [.stepped, .stepped, .granted])
+            // A hold that was acquired after the step is not touched by it.
+            await redlock.release(hold)
+            let next = try #require(await redlock.tryAcquire(key, token: "n", ttl: ttl).hold)
+            #expect(try await redlock.extend(next).votes.map(\.verdict) == [.granted, .granted, .granted])
         }
     }
 
@@ -178,29 +209,35 @@ struct RealNodesTests {
             // The nodes have granted, and their answers are held back until the try is cancelled.
             let (grants, grant) = AsyncStream.makeStream(of: Void.self)
             let gate = Gate()
-            let heldBack = nodes.nodes.map { node in
-                let base = RedisLockNode(node)
-                return ScriptedNode(base.name) { [ample, ttl] question in
-                    switch question.kind {
-                    case .acquire:
-                        let verdict = await base.acquire(question.lock, token: question.token, ttl: ttl, within: ample)
-                        grant.yield()
-                        await gate.wait()
-                        return verdict
-                    case .extend: return .unreachable
-                    case .release: return await base.release(question.lock, token: question.token, within: ample)
+            let heldBack = nodes.lockNodes.map { node in
+                ScriptedNode(node.name) { [ample] question in
+                    let verdict = await withCheckedContinuation { answered in
+                        let names = [question.lock]
+                        let question = LockQuestion(
+                            kind: question.kind,
+                            names: names,
+                            token: question.token,
+                            ttl: question.ttl
+                        )
+                        _ = node.ask(question, within: ample) { answered.resume(returning: $0.verdict) }
                     }
+                    guard question.kind == .acquire else { return verdict }
+                    grant.yield()
+                    await gate.wait()
+                    return verdict
                 }
             }
-            let redlock = Redlock(nodes: heldBack, logger: .quiet)
+            var configuration = RedlockConfiguration()
+            configuration.longestTTL = ttl
+            let redlock = Redlock(nodes: heldBack, configuration: configuration, logger: .quiet)
             let trial = Task { [key, ttl] in await redlock.tryAcquire(key, token: "t", ttl: ttl) }
             var iterator = grants.makeAsyncIterator()
             for _ in heldBack { await iterator.next() }
             #expect(try await values(nodes.nodes) == ["t", "t", "t"])
             trial.cancel()
-            gate.open()
             #expect(await trial.value.ending == .noQuorum)
             #expect(try await isNothingLocked(nodes.nodes))
+            gate.open()
         }
     }
 
@@ -213,7 +250,7 @@ struct RealNodesTests {
                 _ = try await node.send(RedisCommand("SET", "locks:k", "foreign"), within: ample)
             }
             nodes.servers[2].pause()
-            let acquisition = await nodes.redlock.tryAcquire(key, token: "t", ttl: ttl)
+            let acquisition = await nodes.redlock.tryAcquire(key, token: "t", ttl: .seconds(60))
             #expect(acquisition.ending != .granted)
             #expect(acquisition.votes[2].verdict == .late)
             nodes.servers[2].resume()

@@ -3,47 +3,104 @@ import Synchronization
 
 /// A node that answers as the test says, and keeps what it was asked.
 final class ScriptedNode: LockNode {
-    enum Kind: Sendable { case acquire, extend, release }
-
     struct Question: Sendable {
-        let kind: Kind
+        let kind: LockQuestion.Kind
         let lock: String
         let token: String
-        /// `nil` for a release.
-        let ttl: Duration?
+        let ttl: Duration
         let deadline: Duration
     }
 
     let name: String
-    let isConnected = true
-    private let answer: @Sendable (Question) async -> Vote.Verdict
+    let mayVote = true
+    private let clock: any MonotonicClock
+    private let answer: @Sendable (Question) async -> LockAnswer
     private let asked = Mutex<[Question]>([])
 
-    init(_ name: String, _ answer: @escaping @Sendable (Question) async -> Vote.Verdict) {
+    init(
+        _ name: String,
+        clock: any MonotonicClock = ContinuousClock(),
+        answer: @escaping @Sendable (Question) async -> LockAnswer
+    ) {
         self.name = name
+        self.clock = clock
         self.answer = answer
+    }
+
+    /// A node whose time to live is always as it should be.
+    convenience init(
+        _ name: String,
+        clock: any MonotonicClock = ContinuousClock(),
+        _ verdict: @escaping @Sendable (Question) async -> Vote.Verdict
+    ) {
+        let setAt = Mutexed<ContinuousClock.Instant?>(nil)
+        self.init(name, clock: clock) { question in
+            let verdict = await verdict(question)
+            guard verdict == .granted, question.kind != .release else { return LockAnswer(verdict) }
+            let now = clock.now
+            let before = setAt.exchange(now)
+            guard question.kind == .extend else { return LockAnswer(verdict) }
+            return LockAnswer(verdict, left: question.ttl - (before?.duration(to: now) ?? .zero))
+        }
     }
 
     /// All that it was asked, oldest first.
     var questions: [Question] { asked.withLock { $0 } }
 
-    func questions(_ kind: Kind) -> [Question] { questions.filter { $0.kind == kind } }
+    func questions(_ kind: LockQuestion.Kind) -> [Question] { questions.filter { $0.kind == kind } }
 
-    func acquire(_ lock: String, token: String, ttl: Duration, within deadline: Duration) async -> Vote.Verdict {
-        await ask(Question(kind: .acquire, lock: lock, token: token, ttl: ttl, deadline: deadline))
-    }
+    func run() async {}
 
-    func extend(_ lock: String, token: String, ttl: Duration, within deadline: Duration) async -> Vote.Verdict {
-        await ask(Question(kind: .extend, lock: lock, token: token, ttl: ttl, deadline: deadline))
-    }
-
-    func release(_ lock: String, token: String, within deadline: Duration) async -> Vote.Verdict {
-        await ask(Question(kind: .release, lock: lock, token: token, ttl: nil, deadline: deadline))
-    }
-
-    private func ask(_ question: Question) async -> Vote.Verdict {
+    func ask(
+        _ question: LockQuestion,
+        within deadline: Duration,
+        _ answer: @escaping @Sendable (LockAnswer) -> Void
+    ) -> (any PendingVote)? {
+        let question = Question(
+            kind: question.kind,
+            lock: question.names.joined(separator: " "),
+            token: question.token,
+            ttl: question.ttl,
+            deadline: deadline
+        )
         asked.withLock { $0.append(question) }
-        return await answer(question)
+        let pending = Pending(clock: clock, answer)
+        // Unstructured, as the replies of a real node are: nobody waits for one that was given up.
+        Task { pending.answer(await self.answer(question)) }
+        return pending
+    }
+
+    private final class Pending: PendingVote {
+        private struct State {
+            var answer: (@Sendable (LockAnswer) -> Void)?
+            var timer: Task<Void, Never>?
+        }
+
+        private let clock: any MonotonicClock
+        private let state: Mutex<State>
+
+        init(clock: any MonotonicClock, _ answer: @escaping @Sendable (LockAnswer) -> Void) {
+            self.clock = clock
+            state = Mutex(State(answer: answer))
+        }
+
+        func answer(_ answer: LockAnswer) {
+            let (waiting, timer) = state.withLock { ($0.answer.take(), $0.timer.take()) }
+            timer?.cancel()
+            waiting?(answer)
+        }
+
+        func giveUp(within limit: Duration) {
+            guard limit > .zero else { return answer(LockAnswer(.late)) }
+            let deadline = clock.now.advanced(by: limit)
+            state.withLock { state in
+                guard state.answer != nil else { return }
+                state.timer = Task { [clock] in
+                    guard (try? await clock.sleep(until: deadline, tolerance: nil)) != nil else { return }
+                    answer(LockAnswer(.late))
+                }
+            }
+        }
     }
 }
 
@@ -71,5 +128,23 @@ extension Acquisition {
     var hold: Hold? {
         guard case .granted(let hold) = self else { return nil }
         return hold
+    }
+}
+
+/// A value that the test shares with what it runs.
+final class Mutexed<Value: Sendable>: Sendable {
+    private let storage: Mutex<Value>
+
+    init(_ value: Value) { storage = Mutex(value) }
+
+    var value: Value { storage.withLock { $0 } }
+
+    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { storage.withLock { body(&$0) } }
+
+    func exchange(_ value: Value) -> Value {
+        storage.withLock { stored in
+            defer { stored = value }
+            return stored
+        }
     }
 }

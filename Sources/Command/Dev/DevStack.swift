@@ -58,11 +58,7 @@ final class DevStack: Sendable {
         _ onReady: @escaping @Sendable (Ready) async throws -> Void
     ) async throws {
         let servers = try await progress.step("Starting PostgreSQL and 3 Redis nodes in \(folder)") {
-            // Every write is on disk before it is acknowledged: a node that restarts has forgotten no lock.
-            try await LocalStack.start(
-                in: folder,
-                nodeOptions: ["--appendonly", "yes", "--appendfsync", "always"]
-            )
+            try await LocalStack.start(in: folder)
         }
         running.servers = servers
         let pool = PostgresPool(

@@ -9,12 +9,12 @@ import Redlock
 struct Backends: Sendable {
     let database: PostgresConfiguration
     let pool: PostgresPool
-    let lockNodes: [RedisNode]
+    let lockNodes: [RedisLockNode]
     let valueNode: RedisNode
 
     /// The lock over the lock nodes.
     func makeRedlock(_ logger: Logger) -> Redlock {
-        Redlock(nodes: lockNodes.map { RedisLockNode($0) }, logger: logger)
+        Redlock(nodes: lockNodes, logger: logger)
     }
 
     /// Checks that the database has the schema that this program needs; when the database is away, that is for later.
@@ -35,7 +35,7 @@ struct Backends: Sendable {
 
     /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.
     func whileConnected<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
-        var nodes = lockNodes
+        var nodes = lockNodes.map(\.connection)
         if !nodes.contains(where: { $0 === valueNode }) { nodes.append(valueNode) }
         // Tasks of their own don't inherit cancellation; they are ended and awaited here.
         let connections = nodes.map { node in Task { await node.run() } }
@@ -80,7 +80,7 @@ extension Settings {
         guard Set(endpoints).count == endpoints.count else {
             throw ValidationError("--lock-nodes names a node twice; nodes must be independent.")
         }
-        let lockNodes = endpoints.map { RedisNode($0, logger: logger) }
+        let lockNodes = endpoints.map { RedisLockNode($0, logger: logger) }
         let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }
         // One connection to a node that has both roles.
         let shared = valueEndpoint.map { endpoints.firstIndex(of: $0) } ?? 0
@@ -88,7 +88,7 @@ extension Settings {
             database: database,
             pool: PostgresPool(configuration: database, size: connections, logger: logger),
             lockNodes: lockNodes,
-            valueNode: shared.map { lockNodes[$0] } ?? RedisNode(valueEndpoint!, logger: logger)
+            valueNode: shared.map { lockNodes[$0].connection } ?? RedisNode(valueEndpoint!, logger: logger)
         )  // Set, or shared is 0.
     }
 

@@ -1,4 +1,5 @@
 package import Postgres
+package import Redlock
 
 /// Writes the lock history ahead of what it tells.
 package struct LockHistory: Sendable {

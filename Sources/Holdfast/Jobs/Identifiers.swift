@@ -5,14 +5,6 @@ package struct JobID: Sendable, Hashable, CustomStringConvertible {
     package var description: String { String(rawValue) }
 }
 
-/// A number from one rising sequence: what was claimed later has a higher one.
-package struct Fence: Sendable, Hashable, Comparable, CustomStringConvertible {
-    package let rawValue: Int64
-    package init(_ rawValue: Int64) { self.rawValue = rawValue }
-    package var description: String { String(rawValue) }
-    package static func < (one: Fence, other: Fence) -> Bool { one.rawValue < other.rawValue }
-}
-
 /// A worker process' number; never used twice.
 package struct WorkerID: Sendable, Hashable, CustomStringConvertible {
     package let rawValue: Int64

@@ -17,7 +17,7 @@ package struct LockAndSet: TaskHandler {
         try await Task.sleep(for: job.duration)
     }
 
-    private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> ValueStore.WriteResult {
+    private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> FencedWrite.Outcome {
         do throws(RedisError) {
             return try await values.write(job.value, to: key, fence: job.fence)
         } catch {

@@ -1,5 +1,5 @@
 package import Postgres
-import Redlock
+package import Redlock
 
 /// Workers' leases, and what their leader does with those that lapsed.
 package struct WorkerRegistry: Sendable {

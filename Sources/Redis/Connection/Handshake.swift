@@ -1,4 +1,4 @@
-/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO.
+/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO; CONFIG GET.
 package struct Handshake: ~Copyable {
     /// What to do next.
     package enum Action: Sendable {
@@ -10,11 +10,12 @@ package struct Handshake: ~Copyable {
         case fail(RedisError)
     }
 
-    private enum Step { case hello, authenticate, select, setName, info }
+    private enum Step { case hello, authenticate, select, setName, info, configuration }
 
     private let endpoint: RedisEndpoint
     private let clientName: String
     private var step = Step.hello
+    private var info: RedisServerInfo?
 
     /// Makes the handshake of a new connection.
     package init(endpoint: RedisEndpoint, clientName: String) {
@@ -43,8 +44,9 @@ package struct Handshake: ~Copyable {
         case (.select, nil): setName()
         case (.select, let error?): .fail(failure(.reply, "SELECT \(endpoint.database): \(error)"))
         // The name is for those who look at the node; an ACL may forbid it.
-        case (.setName, _): info()
-        case (.info, _): .ready(reply.string.flatMap { RedisServerInfo($0, readAt: now) })
+        case (.setName, _): askInfo()
+        case (.info, _): configuration(reply.string.flatMap { RedisServerInfo($0, readAt: now) })
+        case (.configuration, _): ready(RedisServerInfo.persistsEveryWrite(reply))
         }
     }
 
@@ -66,9 +68,22 @@ package struct Handshake: ~Copyable {
         return .send(RedisCommand("CLIENT", "SETNAME", clientName))
     }
 
-    private mutating func info() -> Action {
+    private mutating func askInfo() -> Action {
         step = .info
         return .send(RedisCommand("INFO", "server"))
+    }
+
+    private mutating func configuration(_ info: RedisServerInfo?) -> Action {
+        // Of no use without a run id, which tells one start from another.
+        guard let info else { return .ready(nil) }
+        self.info = info
+        step = .configuration
+        return .send(RedisCommand("CONFIG", "GET", "append*"))
+    }
+
+    private mutating func ready(_ persistsEveryWrite: Bool) -> Action {
+        info?.persistsEveryWrite = persistsEveryWrite
+        return .ready(info)
     }
 
     private func refusal(_ error: RedisReplyError) -> RedisError {

@@ -2,8 +2,8 @@ import NIOCore
 
 /// One send that waits for its replies.
 ///
-/// Unchecked: `ticket` and `isCancelled` are touched under the node's lock alone. The continuation is set before the call
-/// goes into the reply queue and resumed by whoever took it out again, which happens once.
+/// Unchecked: `deadline`, `ticket` and `isCancelled` are touched under the node's lock alone. The completion is set before
+/// the call goes into the reply queue and taken by whoever took it out again, which happens once.
 final class Call: @unchecked Sendable {
     /// What a send ends with.
     typealias Outcome = Result<Answer, RedisError>
@@ -15,21 +15,21 @@ final class Call: @unchecked Sendable {
     }
 
     let limit: Duration
-    let deadline: NIODeadline
+    var deadline: NIODeadline
     var ticket: ReplyQueue<Call>.Ticket?
     var isCancelled = false
-    private var continuation: CheckedContinuation<Outcome, Never>?
+    private var completion: (@Sendable (Outcome) -> Void)?
 
     init(within limit: Duration) {
         self.limit = limit
         deadline = .now() + TimeAmount(clamping: limit)
     }
 
-    func wait(with continuation: CheckedContinuation<Outcome, Never>) {
-        self.continuation = continuation
+    func wait(with completion: @escaping @Sendable (Outcome) -> Void) {
+        self.completion = completion
     }
 
     func resume(_ outcome: Outcome) {
-        continuation.take()?.resume(returning: outcome)
+        completion.take()?(outcome)
     }
 }

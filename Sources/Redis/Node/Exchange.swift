@@ -99,6 +99,17 @@ struct Exchange: ~Copyable {
         return call.ticket.flatMap { queue.abandon($0) }
     }
 
+    /// Makes a call's deadline an earlier one.
+    ///
+    /// - Returns: When a sweep is to be scheduled; `nil` when none is needed.
+    mutating func hasten(_ call: Call, to deadline: NIODeadline) -> NIODeadline? {
+        guard deadline < call.deadline else { return nil }
+        call.deadline = deadline
+        guard deadline < sweepAt, queue.owed > 0 else { return nil }
+        sweepAt = deadline
+        return sweepAt
+    }
+
     /// Gives up the calls whose deadline has passed.
     ///
     /// - Returns: Those calls, and when to sweep again; `nil` when nobody waits.

@@ -37,6 +37,31 @@ extension RedisNode {
         }
     }
 
+    /// Sends a command and has its reply handed to a closure: for those who ask several nodes at once.
+    ///
+    /// - Parameters:
+    ///   - command: The command.
+    ///   - limit: How long the reply is waited for, from now; more than zero.
+    ///   - completion: Called once, on any thread; it must return at once.
+    /// - Returns: What may shorten the wait.
+    package func send(
+        _ command: RedisCommand,
+        within limit: Duration,
+        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) -> PendingReply {
+        let call = Call(within: limit)
+        call.wait { outcome in
+            completion(
+                outcome.map { answer in
+                    guard case .one(let reply) = answer else { preconditionFailure("one command has one reply") }
+                    return reply
+                }
+            )
+        }
+        submit(call, CollectionOfOne(command), isBatch: false)
+        return PendingReply(node: self, call: call)
+    }
+
     private func exchange(
         _ commands: some Collection<RedisCommand> & Sendable,
         isBatch: Bool,
@@ -46,13 +71,23 @@ extension RedisNode {
         let call = Call(within: limit)
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                call.wait(with: continuation)
+                call.wait { continuation.resume(returning: $0) }
                 submit(call, commands, isBatch: isBatch)
             }
         } onCancel: {
-            guard let call = exchange.withLock({ $0.cancel(call) }) else { return }
-            call.resume(.failure(failure(.cancelled, "while it waited")))
+            cancel(call)
         }
+    }
+
+    fileprivate func cancel(_ call: Call) {
+        guard let call = exchange.withLock({ $0.cancel(call) }) else { return }
+        call.resume(.failure(failure(.cancelled, "while it waited")))
+    }
+
+    fileprivate func hasten(_ call: Call, within limit: Duration) {
+        guard limit > .zero else { return cancel(call) }
+        let deadline = NIODeadline.now() + TimeAmount(clamping: limit)
+        if let sweepAt = exchange.withLock({ $0.hasten(call, to: deadline) }) { scheduleSweep(at: sweepAt) }
     }
 
     private func submit(_ call: Call, _ commands: some Collection<RedisCommand> & Sendable, isBatch: Bool) {
@@ -78,4 +113,13 @@ extension RedisNode {
         }
         if let next { scheduleSweep(at: next) }
     }
+}
+
+/// A reply that somebody waits for.
+package struct PendingReply: Sendable {
+    fileprivate let node: RedisNode
+    fileprivate let call: Call
+
+    /// Waits no longer than `limit` from now; with zero, gives up at once.
+    package func giveUp(within limit: Duration) { node.hasten(call, within: limit) }
 }

@@ -31,7 +31,7 @@ package struct RedisScript: Sendable, Hashable {
     func evaluationByHash(_ input: Input) -> RedisCommand { evaluation("EVALSHA", hash, input) }
 
     /// The command that runs it on any node, which then knows it.
-    func evaluationBySource(_ input: Input) -> RedisCommand { evaluation("EVAL", source, input) }
+    package func evaluationBySource(_ input: Input) -> RedisCommand { evaluation("EVAL", source, input) }
 
     private func evaluation(_ command: String, _ script: String, _ input: Input) -> RedisCommand {
         var encoder = CommandEncoder(count: 3 + input.keys.count + input.arguments.count)

@@ -1,4 +1,5 @@
 import Holdfast
+import Redlock
 import Synchronization
 
 /// The claims that a worker has and has not settled, and how many slots their tasks take.

@@ -29,7 +29,9 @@ struct Attempt: Sendable {
         }
         let start = ContinuousClock.now
         let token = "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
-        switch await runner.redlock.tryAcquire(claim.key, token: token, ttl: job.lockTTL) {
+        // A shorter one is as safe: the hold is extended while the task runs.
+        let ttl = min(job.lockTTL, runner.redlock.configuration.longestTTL)
+        switch await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl) {
         case .granted(let hold):
             return await run(handler, under: hold, since: start)
         case .held(let votes):
@@ -47,9 +49,9 @@ struct Attempt: Sendable {
         let begun = Mutexed<PostgresTimestamp?>(nil)
         let validUntil = Mutexed(hold.validUntil)
         let outcome = await Outcome {
-            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { votes, extended in
-                validUntil.value = extended
-                noteExtension(hold, votes, validUntil: extended)
+            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { extended in
+                validUntil.value = extended.validUntil
+                noteExtension(of: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
                 begun.value = try await recordAcquired(hold, since: start)
@@ -86,12 +88,12 @@ struct Attempt: Sendable {
         }
     }
 
-    private func noteExtension(_ hold: Hold, _ votes: [Vote], validUntil: ContinuousClock.Instant) {
+    private func noteExtension(of hold: Hold) {
         let now = ContinuousClock.now
         var event = LockEvent(.extended, job, of: claim, at: now)
-        event.validity = now.duration(to: validUntil)
+        event.validity = now.duration(to: hold.validUntil)
         event.token = hold.token
-        event.votes = votes
+        event.votes = hold.votes
         event.held = hold.acquiredAt.duration(to: now)
         ledger.note { $0.record(event) }
         ledger.settleSoon()

@@ -1,0 +1,49 @@
+import Foundation
+import LocalStack
+import Logging
+import Redis
+import Redlock
+
+/// Private lock nodes, in a folder that is removed.
+struct BenchNodes: Sendable {
+    let servers: [RedisServer]
+    let nodes: [RedisLockNode]
+    let redlock: Redlock
+
+    /// Starts nodes and connects to them while `body` runs; stops them then.
+    static func with<Value: Sendable>(
+        _ count: Int,
+        options: [String],
+        _ body: (BenchNodes) async throws -> Value
+    ) async throws -> Value {
+        LocalProcess.endAllAtExit()
+        let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-bench-\(UUID().uuidString)").path
+        // What cannot be removed is left in the temporary folder.
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var servers: [RedisServer] = []
+        for number in 1...count {
+            servers.append(try await RedisServer.start(in: "\(folder)/redis-\(number)", options: options))
+        }
+        var configuration = RedlockConfiguration()
+        configuration.retryCount = 0
+        // Nobody held a lock on these nodes before they were started.
+        configuration.quarantinesRestartedNodes = false
+        let nodes = try servers.map {
+            RedisLockNode(try RedisEndpoint($0.url), configuration: configuration, logger: Logger(label: "bench"))
+        }
+        let redlock = Redlock(nodes: nodes, configuration: configuration, logger: Logger(label: "bench"))
+        let result: Result<Value, any Error>
+        do {
+            result = .success(
+                try await redlock.whileConnected {
+                    for node in nodes { _ = try await node.connection.send(RedisCommand("PING"), within: .seconds(10)) }
+                    return try await body(BenchNodes(servers: servers, nodes: nodes, redlock: redlock))
+                }
+            )
+        } catch {
+            result = .failure(error)
+        }
+        for server in servers { await server.stop() }
+        return try result.get()
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Foundation
+import LocalStack
+
+/// Redis' own load generator, for the ceiling.
+enum RedisBenchmark {
+    /// How many cycles of the lock's two commands it drives a second, on all nodes at once.
+    ///
+    /// - Parameters:
+    ///   - servers: Each is driven by a process of its own.
+    ///   - cycles: How many for each node.
+    ///   - connections: To each node.
+    ///   - pipeline: How many commands are in flight on each connection.
+    ///   - release: The script that releases a lock.
+    /// - Returns: Cycles a second, from the time that both commands took one after the other.
+    /// - Throws: `ValidationError` when redis-benchmark fails.
+    static func cyclesPerSecond(
+        _ servers: [RedisServer],
+        cycles: Int,
+        connections: Int,
+        pipeline: Int,
+        release: String
+    ) async throws -> Double {
+        let token = "0123456789abcdef0123456789abcdef"
+        let load = ["-n", "\(cycles)", "-c", "\(connections)", "-P", "\(pipeline)", "-r", "\(cycles)", "-q"]
+        let name = "locks:bench-__rand_int__"
+        let acquire = try await time(servers, load + ["SET", name, token, "NX", "PX", "20000"])
+        let end = try await time(servers, load + ["EVAL", release, "1", name, token])
+        return Double(cycles) / (acquire + end)
+    }
+
+    private static func time(_ servers: [RedisServer], _ arguments: [String]) async throws -> Double {
+        let start = ContinuousClock.now
+        let program = try ServerProgram.redisBenchmark.locate()
+        guard let output = FileHandle(forWritingAtPath: "/dev/null") else { throw ExitCode.failure }
+        let processes = try servers.map { server in
+            try LocalProcess(program, ["-p", "\(server.port)"] + arguments, output: output)
+        }
+        for process in processes {
+            await process.waitForExit()
+            guard process.exitStatus == 0 else { throw ValidationError("redis-benchmark failed") }
+        }
+        return start.duration(to: .now).seconds
+    }
+}

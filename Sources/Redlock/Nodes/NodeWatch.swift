@@ -1,0 +1,69 @@
+import CoreMetrics
+import Logging
+import Redis
+import Synchronization
+
+/// Follows one node's connections, and keeps the node out while it may have forgotten locks.
+final class NodeWatch: Sendable {
+    private struct State {
+        var quarantine: Quarantine
+        var isQuarantined = false
+    }
+
+    private let state: Mutex<State>
+    private let isOn: Bool
+    private let logger: Logger
+    private let metrics: NodeMetrics
+
+    init(name: String, configuration: RedlockConfiguration, logger: Logger) {
+        let quarantine = Quarantine(longestTTL: configuration.longestTTL, driftFactor: configuration.driftFactor)
+        state = Mutex(State(quarantine: quarantine))
+        isOn = configuration.quarantinesRestartedNodes
+        var logger = logger
+        logger[metadataKey: "node"] = "\(name)"
+        self.logger = logger
+        metrics = NodeMetrics(node: name)
+    }
+
+    func changed(_ change: RedisNodeState) {
+        let now = ContinuousClock.now
+        switch change {
+        case .lost:
+            metrics.losses.increment()
+            state.withLock { $0.quarantine.lost(at: now) }
+        case .connected(let info):
+            metrics.connections.increment()
+            guard isOn else { return }
+            let left = state.withLock { state in
+                state.quarantine.connected(info, at: now)
+                let left = state.quarantine.left(at: now)
+                state.isQuarantined = left != nil
+                return left
+            }
+            guard let left else { return metrics.quarantined.record(0) }
+            metrics.quarantined.record(1)
+            let seconds = "\(left.milliseconds / 1000)"
+            // A node that may not be asked for INFO is kept out after each connection: that is for its operator to know.
+            let reason = info == nil ? "it may not be asked for INFO" : "it was started a short while ago"
+            logger.warning(
+                "Lock node may have forgotten locks, and has no vote",
+                metadata: ["quarantine.seconds": "\(seconds)", "reason": "\(reason)"]
+            )
+        }
+    }
+
+    /// Whether the node has no vote now.
+    func isQuarantined() -> Bool {
+        let (isQuarantined, isNews) = state.withLock { state in
+            // Almost always false: no clock is read then.
+            guard state.isQuarantined else { return (false, false) }
+            state.isQuarantined = state.quarantine.left(at: .now) != nil
+            return (state.isQuarantined, !state.isQuarantined)
+        }
+        if isNews {
+            metrics.quarantined.record(0)
+            logger.info("Lock node votes again")
+        }
+        return isQuarantined
+    }
+}
