@@ -56,7 +56,7 @@ struct Locks: AsyncParsableCommand {
                     cycles: cycles,
                     connections: connections,
                     pipeline: load / connections,
-                    release: LockScripts.release.source
+                    release: LockScripts.release.hash
                 )
             )
         }

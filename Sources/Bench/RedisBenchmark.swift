@@ -11,7 +11,7 @@ enum RedisBenchmark {
     ///   - cycles: How many for each node.
     ///   - connections: To each node.
     ///   - pipeline: How many commands are in flight on each connection.
-    ///   - release: The script that releases a lock.
+    ///   - release: The hash of the script that releases a lock; the nodes know it.
     /// - Returns: Cycles a second, from the time that both commands took one after the other.
     /// - Throws: `ValidationError` when redis-benchmark fails.
     static func cyclesPerSecond(
@@ -25,7 +25,7 @@ enum RedisBenchmark {
         let load = ["-n", "\(cycles)", "-c", "\(connections)", "-P", "\(pipeline)", "-r", "\(cycles)", "-q"]
         let name = "locks:bench-__rand_int__"
         let acquire = try await time(servers, load + ["SET", name, token, "NX", "PX", "20000"])
-        let end = try await time(servers, load + ["EVAL", release, "1", name, token])
+        let end = try await time(servers, load + ["EVALSHA", release, "1", name, token])
         return Double(cycles) / (acquire + end)
     }
 

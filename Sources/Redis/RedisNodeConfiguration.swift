@@ -16,6 +16,8 @@ package struct RedisNodeConfiguration: Sendable {
     package var maximumBytes = 64 << 20
     /// What the node calls the connection in `CLIENT LIST`; without spaces (default: `holdfast`).
     package var clientName = "holdfast"
+    /// What the node is made to know on each connection, before anything else is sent (default: none).
+    package var scripts: [RedisScript] = []
     /// What a reply may be at most.
     package var replyLimits = ReplyParser.Limits()
     /// Is told of every change (default: nobody is).

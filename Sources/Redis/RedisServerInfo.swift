@@ -12,6 +12,8 @@ package struct RedisServerInfo: Sendable, Hashable {
     ///
     /// False when it may not be asked (an ACL, or a hosted service, without `CONFIG`).
     package var persistsEveryWrite: Bool
+    /// Whether it knows the configured scripts by their hashes.
+    package var knowsScripts = false
 
     /// Makes it from its parts.
     package init(

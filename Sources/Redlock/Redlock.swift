@@ -13,7 +13,7 @@ import Redis
 /// }
 /// ```
 /// - Source: the Redlock algorithm, <https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>
-public struct Redlock: Sendable {
+public final class Redlock: Sendable {
     /// The most keys that one hold may be on.
     public static let maximumKeys = 64
     /// The shortest time to live of a lock: what is left of less could not be relied on.
@@ -24,6 +24,8 @@ public struct Redlock: Sendable {
     let fences: (any FenceSource)?
     let clock: any MonotonicClock
     let logger: Logger
+    let tokens = TokenSource()
+    private let poll: Poll
     private let metrics: LockMetrics
 
     /// Makes a lock over nodes that are not connected yet: see ``whileConnected(_:)`` and ``run()``.
@@ -35,7 +37,7 @@ public struct Redlock: Sendable {
     ///   - fences: Draws a fence for each hold; `nil` draws none.
     ///   - logger: For what an operator should know.
     /// - Throws: ``NodeError`` when a URL names no node, or the nodes are not one or an odd number of different ones.
-    public init(
+    public convenience init(
         nodes: [String],
         configuration: RedlockConfiguration = RedlockConfiguration(),
         fences: (any FenceSource)? = nil,
@@ -79,7 +81,8 @@ public struct Redlock: Sendable {
         self.fences = fences
         self.clock = clock
         self.logger = logger
-        metrics = LockMetrics(nodes: nodes.map(\.name))
+        metrics = LockMetrics()
+        poll = Poll(nodes: nodes, grace: configuration.stragglerGrace, clock: clock)
     }
 
     /// How many nodes must agree: N/2 + 1.
@@ -116,12 +119,12 @@ public struct Redlock: Sendable {
             "a restarted node is kept out for the longest TTL, not for longer"
         )
         let start = clock.now
-        let question = LockQuestion(kind: .acquire, names: names(of: keys), token: token, ttl: ttl)
+        let names = keys.map { configuration.prefix + $0.text }
+        let question = LockQuestion(.acquire, names: names, token: token, ttl: ttl)
         let ballots = await ask(question)
-        let votes = ballots.map(\.vote)
         let now = clock.now
         let validity = validity(ttl: ttl, since: start, at: now)
-        if votes.count(.granted) >= quorum, let validity, !Task.isCancelled {
+        if ballots.count(.granted) >= quorum, let validity, !Task.isCancelled {
             metrics.granted(after: start.duration(to: now))
             return .granted(
                 Hold(
@@ -130,19 +133,20 @@ public struct Redlock: Sendable {
                     ttl: ttl,
                     acquiredAt: now,
                     validUntil: now.advanced(by: validity),
-                    votes: votes,
+                    votes: votes(ballots),
+                    names: names,
                     clocks: ballots.map { ballot in
-                        ClockCheck(asked: start, answered: ballot.vote.verdict == .granted ? ballot.answeredAt : nil)
+                        ClockCheck(asked: start, answered: ballot.verdict == .granted ? ballot.answeredAt : nil)
                     }
                 )
             )
         }
-        await withdraw(question, votes)
+        await withdraw(question, ballots)
         // A cancelled try may have had every vote: then nobody else holds it.
         let isHeld =
-            votes.count(.held) > 0 && votes.count(.granted) + votes.count(.held) >= quorum && validity != nil
+            ballots.count(.held) > 0 && ballots.count(.granted) + ballots.count(.held) >= quorum && validity != nil
         (isHeld ? metrics.held : metrics.noQuorum).increment()
-        return isHeld ? .held(votes) : .noQuorum(votes)
+        return isHeld ? .held(votes(ballots)) : .noQuorum(votes(ballots))
     }
 
     /// Tries once for a lock on one key.
@@ -157,10 +161,10 @@ public struct Redlock: Sendable {
     /// - Returns: Each node's answer, in the nodes' order; `held` where a lock was no longer ours.
     @discardableResult
     public func release(_ hold: Hold) async -> [Vote] {
-        let question = LockQuestion(kind: .release, names: names(of: hold.keys), token: hold.token, ttl: hold.ttl)
+        let question = LockQuestion(.release, names: hold.names, token: hold.token, ttl: hold.ttl)
         // A task of its own does not inherit cancellation; awaiting it here keeps it owned.
         let ballots = Task.isCancelled ? await Task { await ask(question) }.value : await ask(question)
-        return ballots.map(\.vote)
+        return votes(ballots)
     }
 
     /// How an extension ended.
@@ -180,11 +184,15 @@ public struct Redlock: Sendable {
     /// - Returns: Whether the hold is valid for longer now.
     func extend(_ hold: inout Hold, within limit: Duration) async -> Extension {
         let start = clock.now
-        let question = LockQuestion(kind: .extend, names: names(of: hold.keys), token: hold.token, ttl: hold.ttl)
+        let question = LockQuestion(.extend, names: hold.names, token: hold.token, ttl: hold.ttl)
         let ballots = await ask(question, within: limit)
         let now = clock.now
-        hold.votes = zip(ballots, hold.clocks.indices).map { ballot, index in
-            check(&hold.clocks[index], ballot, ttl: hold.ttl, asked: start)
+        hold.votes = ballots.indices.map { index in
+            Vote(
+                node: nodes[index].name,
+                verdict: check(&hold.clocks[index], ballots[index], of: nodes[index], ttl: hold.ttl, asked: start),
+                latency: ballots[index].latency
+            )
         }
         if hold.votes.count(.granted) >= quorum, let validity = validity(ttl: hold.ttl, since: start, at: now) {
             hold.validUntil = now.advanced(by: validity)
@@ -205,15 +213,19 @@ public struct Redlock: Sendable {
         }
     }
 
+    /// Compares a node's clock with ours.
+    ///
+    /// - Returns: The node's verdict; `stepped` when it has no vote on this hold any more.
     private func check(
         _ clock: inout ClockCheck,
-        _ ballot: Round.Ballot,
+        _ ballot: Ballot,
+        of node: any LockNode,
         ttl: Duration,
         asked: ContinuousClock.Instant
-    ) -> Vote {
+    ) -> Vote.Verdict {
         guard let left = ballot.left else {
             clock.unanswered()
-            return clock.hasStepped ? ballot.vote.with(.stepped) : ballot.vote
+            return clock.hasStepped ? .stepped : ballot.verdict
         }
         let hadStepped = clock.hasStepped
         clock.extended(
@@ -223,49 +235,35 @@ public struct Redlock: Sendable {
             answered: ballot.answeredAt,
             driftFactor: configuration.driftFactor
         )
-        guard clock.hasStepped else { return ballot.vote }
+        guard clock.hasStepped else { return ballot.verdict }
         if !hadStepped {
             metrics.steps.increment()
             logger.warning(
                 "Clock of a lock node has stepped; it has no vote on this hold any more",
-                metadata: ["node": "\(ballot.vote.node)", "lock.left": "\(left)", "lock.ttl": "\(ttl)"]
+                metadata: ["node": "\(node.name)", "lock.left": "\(left)", "lock.ttl": "\(ttl)"]
             )
         }
-        return ballot.vote.with(.stepped)
+        return .stepped
     }
 
-    private func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Round.Ballot] {
-        let deadline = min(configuration.nodeDeadline, question.ttl / 10)
-        let ballots = await Round.ask(
-            nodes,
-            question,
-            within: min(limit ?? deadline, deadline),
-            grace: configuration.stragglerGrace,
-            quorum: quorum,
-            clock: clock
-        )
-        metrics.count(ballots)
-        return ballots
+    private func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Ballot] {
+        let deadline = deadline(ttl: question.ttl)
+        return await poll.ask(question, within: min(limit ?? deadline, deadline))
+    }
+
+    private func deadline(ttl: Duration) -> Duration { min(configuration.nodeDeadline, ttl / 10) }
+
+    private func votes(_ ballots: [Ballot]) -> [Vote] {
+        zip(nodes, ballots).map { Vote(node: $0.name, verdict: $1.verdict, latency: $1.latency) }
     }
 
     /// Gives back what was won in vain, for a cancelled caller too.
-    private func withdraw(_ question: LockQuestion, _ votes: [Vote]) async {
+    private func withdraw(_ question: LockQuestion, _ ballots: [Ballot]) async {
         // A node that found another's token does not have ours; any other may have it.
-        let suspects = zip(nodes, votes).filter { $1.verdict != .held }.map(\.0)
+        let suspects = nodes.indices.filter { ballots[$0].verdict != .held }
         guard !suspects.isEmpty else { return }
-        let release = LockQuestion(kind: .release, names: question.names, token: question.token, ttl: question.ttl)
-        let deadline = min(configuration.nodeDeadline, question.ttl / 10)
-        await Task {
-            // All are waited for: what is left behind shuts others out.
-            _ = await Round.ask(
-                suspects,
-                release,
-                within: deadline,
-                grace: deadline,
-                quorum: suspects.count,
-                clock: clock
-            )
-        }.value
+        let release = LockQuestion(.release, names: question.names, token: question.token, ttl: question.ttl)
+        await poll.askAll(suspects, release, within: deadline(ttl: question.ttl))
     }
 
     private func validity(
@@ -275,6 +273,4 @@ public struct Redlock: Sendable {
     ) -> Duration? {
         Self.validity(ttl: ttl, elapsed: start.duration(to: now), driftFactor: configuration.driftFactor)
     }
-
-    private func names(of keys: [LockKey]) -> [String] { keys.map { configuration.prefix + $0.text } }
 }

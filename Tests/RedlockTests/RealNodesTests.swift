@@ -214,12 +214,12 @@ struct RealNodesTests {
                     let verdict = await withCheckedContinuation { answered in
                         let names = [question.lock]
                         let question = LockQuestion(
-                            kind: question.kind,
+                            question.kind,
                             names: names,
                             token: question.token,
                             ttl: question.ttl
                         )
-                        _ = node.ask(question, within: ample) { answered.resume(returning: $0.verdict) }
+                        _ = node.ask([question], within: ample) { answered.resume(returning: $0[0].verdict) }
                     }
                     guard question.kind == .acquire else { return verdict }
                     grant.yield()

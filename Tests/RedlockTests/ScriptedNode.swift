@@ -52,52 +52,60 @@ final class ScriptedNode: LockNode {
     func run() async {}
 
     func ask(
-        _ question: LockQuestion,
+        _ questions: [LockQuestion],
         within deadline: Duration,
-        _ answer: @escaping @Sendable (LockAnswer) -> Void
+        _ answer: @escaping @Sendable ([LockAnswer]) -> Void
     ) -> (any PendingVote)? {
-        let question = Question(
-            kind: question.kind,
-            lock: question.names.joined(separator: " "),
-            token: question.token,
-            ttl: question.ttl,
-            deadline: deadline
-        )
-        asked.withLock { $0.append(question) }
-        let pending = Pending(clock: clock, answer)
+        let questions = questions.map { question in
+            Question(
+                kind: question.kind,
+                lock: question.names.joined(separator: " "),
+                token: question.token,
+                ttl: question.ttl,
+                deadline: deadline
+            )
+        }
+        asked.withLock { $0 += questions }
+        let pending = Pending(clock: clock, count: questions.count, answer)
         // Unstructured, as the replies of a real node are: nobody waits for one that was given up.
-        Task { pending.answer(await self.answer(question)) }
+        Task {
+            var answers: [LockAnswer] = []
+            for question in questions { answers.append(await self.answer(question)) }
+            pending.answer(answers)
+        }
         return pending
     }
 
     private final class Pending: PendingVote {
         private struct State {
-            var answer: (@Sendable (LockAnswer) -> Void)?
+            var answer: (@Sendable ([LockAnswer]) -> Void)?
             var timer: Task<Void, Never>?
         }
 
         private let clock: any MonotonicClock
+        private let late: [LockAnswer]
         private let state: Mutex<State>
 
-        init(clock: any MonotonicClock, _ answer: @escaping @Sendable (LockAnswer) -> Void) {
+        init(clock: any MonotonicClock, count: Int, _ answer: @escaping @Sendable ([LockAnswer]) -> Void) {
             self.clock = clock
+            late = Array(repeating: LockAnswer(.late), count: count)
             state = Mutex(State(answer: answer))
         }
 
-        func answer(_ answer: LockAnswer) {
+        func answer(_ answer: [LockAnswer]) {
             let (waiting, timer) = state.withLock { ($0.answer.take(), $0.timer.take()) }
             timer?.cancel()
             waiting?(answer)
         }
 
         func giveUp(within limit: Duration) {
-            guard limit > .zero else { return answer(LockAnswer(.late)) }
+            guard limit > .zero else { return answer(late) }
             let deadline = clock.now.advanced(by: limit)
             state.withLock { state in
                 guard state.answer != nil else { return }
                 state.timer = Task { [clock] in
                     guard (try? await clock.sleep(until: deadline, tolerance: nil)) != nil else { return }
-                    answer(LockAnswer(.late))
+                    answer(late)
                 }
             }
         }

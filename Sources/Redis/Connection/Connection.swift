@@ -30,7 +30,11 @@ final class Connection: ChannelInboundHandler {
         self.node = node
         self.tls = tls
         parser = ReplyParser(limits: node.configuration.replyLimits)
-        handshake = Handshake(endpoint: node.endpoint, clientName: node.configuration.clientName)
+        handshake = Handshake(
+            endpoint: node.endpoint,
+            clientName: node.configuration.clientName,
+            scripts: node.configuration.scripts
+        )
     }
 
     /// Begins; `whenEnded` is called once, when all is over.

@@ -1,4 +1,4 @@
-/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO; CONFIG GET.
+/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO; CONFIG GET; SCRIPT LOAD.
 package struct Handshake: ~Copyable {
     /// What to do next.
     package enum Action: Sendable {
@@ -10,17 +10,19 @@ package struct Handshake: ~Copyable {
         case fail(RedisError)
     }
 
-    private enum Step { case hello, authenticate, select, setName, info, configuration }
+    private enum Step { case hello, authenticate, select, setName, info, configuration, script(Int) }
 
     private let endpoint: RedisEndpoint
     private let clientName: String
+    private let scripts: [RedisScript]
     private var step = Step.hello
     private var info: RedisServerInfo?
 
     /// Makes the handshake of a new connection.
-    package init(endpoint: RedisEndpoint, clientName: String) {
+    package init(endpoint: RedisEndpoint, clientName: String, scripts: [RedisScript] = []) {
         self.endpoint = endpoint
         self.clientName = clientName
+        self.scripts = scripts
     }
 
     /// Says what goes first.
@@ -46,7 +48,10 @@ package struct Handshake: ~Copyable {
         // The name is for those who look at the node; an ACL may forbid it.
         case (.setName, _): askInfo()
         case (.info, _): configuration(reply.string.flatMap { RedisServerInfo($0, readAt: now) })
-        case (.configuration, _): ready(RedisServerInfo.persistsEveryWrite(reply))
+        case (.configuration, _): configured(RedisServerInfo.persistsEveryWrite(reply))
+        case (.script(let index), nil): script(index + 1)
+        // An ACL may forbid it: scripts are sent by their source then.
+        case (.script, _): .ready(info)
         }
     }
 
@@ -81,9 +86,18 @@ package struct Handshake: ~Copyable {
         return .send(RedisCommand("CONFIG", "GET", "append*"))
     }
 
-    private mutating func ready(_ persistsEveryWrite: Bool) -> Action {
+    private mutating func configured(_ persistsEveryWrite: Bool) -> Action {
         info?.persistsEveryWrite = persistsEveryWrite
-        return .ready(info)
+        return script(0)
+    }
+
+    private mutating func script(_ index: Int) -> Action {
+        guard index < scripts.count else {
+            info?.knowsScripts = true
+            return .ready(info)
+        }
+        step = .script(index)
+        return .send(RedisCommand("SCRIPT", "LOAD", scripts[index].source))
     }
 
     private func refusal(_ error: RedisReplyError) -> RedisError {

@@ -45,7 +45,7 @@ struct Exchange: ~Copyable {
     var isOwedSince: NIODeadline? { queue.owed > 0 ? owedSince : nil }
 
     /// Appends commands to the outbox and a place for their replies to the queue.
-    mutating func admit(_ call: Call, _ commands: some Collection<RedisCommand>, isBatch: Bool) -> Admission {
+    mutating func admit(_ call: Call, _ commands: RedisCommands, isBatch: Bool) -> Admission {
         if call.isCancelled { return .refused(.cancelled, "before it was sent") }
         if case .down(let error) = phase { return .refused(.notConnected, error.message) }
         let count = commands.count
@@ -53,13 +53,12 @@ struct Exchange: ~Copyable {
             return .refused(.overloaded, "\(queue.owed) commands, at most \(maximumCommands)")
         }
         let wasEmpty = outbox.readableBytes == 0
-        let bytes = commands.reduce(0) { $0 + $1.bytes.count }
-        guard outbox.readableBytes + bytes <= maximumBytes else {
+        guard outbox.readableBytes + commands.bytes.count <= maximumBytes else {
             return .refused(.overloaded, "\(outbox.readableBytes) bytes, at most \(maximumBytes)")
         }
         // Since when: from the deadline's beginning, which is now but for the wait at the lock.
         if queue.owed == 0 { owedSince = call.deadline - TimeAmount(clamping: call.limit) }
-        for command in commands { outbox.writeBytes(command.bytes) }
+        outbox.writeBytes(commands.bytes)
         call.ticket = isBatch ? queue.append(call, batchOf: count) : queue.append(call)
         guard call.deadline < sweepAt else { return .admitted(flush: wasEmpty, sweepAt: nil) }
         sweepAt = call.deadline

@@ -13,7 +13,7 @@ extension RedisNode {
     /// - Returns: The reply; an error reply is one, too.
     /// - Throws: ``RedisError`` when there is no reply.
     package func send(_ command: RedisCommand, within limit: Duration) async throws(RedisError) -> RedisReply {
-        switch await exchange(CollectionOfOne(command), isBatch: false, within: limit) {
+        switch await exchange(RedisCommands(command), isBatch: false, within: limit) {
         case .success(.one(let reply)): return reply
         case .success(.batch): preconditionFailure("one command has one reply")
         case .failure(let error): throw error
@@ -30,40 +30,42 @@ extension RedisNode {
     /// - Throws: ``RedisError`` when one reply or more is missing.
     package func send(_ commands: [RedisCommand], within limit: Duration) async throws(RedisError) -> [RedisReply] {
         guard !commands.isEmpty else { return [] }
-        switch await exchange(commands, isBatch: true, within: limit) {
+        switch await exchange(RedisCommands(commands), isBatch: true, within: limit) {
         case .success(.batch(let replies)): return replies
         case .success(.one): preconditionFailure("a batch has a list of replies")
         case .failure(let error): throw error
         }
     }
 
-    /// Sends a command and has its reply handed to a closure: for those who ask several nodes at once.
+    /// Sends commands, back to back, and has their replies handed to a closure: for those who ask several nodes the same.
     ///
     /// - Parameters:
-    ///   - command: The command.
-    ///   - limit: How long the reply is waited for, from now; more than zero.
-    ///   - completion: Called once, on any thread; it must return at once.
+    ///   - commands: The commands; at least one.
+    ///   - limit: How long all the replies are waited for, from now; more than zero.
+    ///   - completion: Called once, on any thread, with one reply for each command; it must return at once.
     /// - Returns: What may shorten the wait.
     package func send(
-        _ command: RedisCommand,
+        _ commands: RedisCommands,
         within limit: Duration,
-        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+        completion: @escaping @Sendable (Result<[RedisReply], RedisError>) -> Void
     ) -> PendingReply {
         let call = Call(within: limit)
         call.wait { outcome in
             completion(
                 outcome.map { answer in
-                    guard case .one(let reply) = answer else { preconditionFailure("one command has one reply") }
-                    return reply
+                    guard case .batch(let replies) = answer else {
+                        preconditionFailure("a batch has a list of replies")
+                    }
+                    return replies
                 }
             )
         }
-        submit(call, CollectionOfOne(command), isBatch: false)
+        submit(call, commands, isBatch: true)
         return PendingReply(node: self, call: call)
     }
 
     private func exchange(
-        _ commands: some Collection<RedisCommand> & Sendable,
+        _ commands: RedisCommands,
         isBatch: Bool,
         within limit: Duration
     ) async -> Call.Outcome {
@@ -90,7 +92,7 @@ extension RedisNode {
         if let sweepAt = exchange.withLock({ $0.hasten(call, to: deadline) }) { scheduleSweep(at: sweepAt) }
     }
 
-    private func submit(_ call: Call, _ commands: some Collection<RedisCommand> & Sendable, isBatch: Bool) {
+    private func submit(_ call: Call, _ commands: RedisCommands, isBatch: Bool) {
         switch exchange.withLock({ $0.admit(call, commands, isBatch: isBatch) }) {
         case .refused(let code, let message):
             call.resume(.failure(failure(code, message)))

@@ -46,6 +46,6 @@ extension RedisNode {
 }
 
 extension RedisReply {
-    /// Whether the node has not run the script, because it does not know it.
-    fileprivate var isUnknownScript: Bool { error?.code == "NOSCRIPT" }
+    /// Whether the node has not run a script, because it does not know it.
+    package var isUnknownScript: Bool { error?.code == "NOSCRIPT" }
 }

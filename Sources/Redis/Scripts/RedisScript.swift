@@ -28,13 +28,16 @@ package struct RedisScript: Sendable, Hashable {
     }
 
     /// The command that runs it on a node that knows it.
-    func evaluationByHash(_ input: Input) -> RedisCommand { evaluation("EVALSHA", hash, input) }
+    package func evaluationByHash(_ input: Input) -> RedisCommand { evaluation("EVALSHA", hash, input) }
 
     /// The command that runs it on any node, which then knows it.
     package func evaluationBySource(_ input: Input) -> RedisCommand { evaluation("EVAL", source, input) }
 
     private func evaluation(_ command: String, _ script: String, _ input: Input) -> RedisCommand {
-        var encoder = CommandEncoder(count: 3 + input.keys.count + input.arguments.count)
+        var encoder = CommandEncoder(
+            count: 3 + input.keys.count + input.arguments.count,
+            capacity: script.utf8.count + 192
+        )
         encoder.append(command)
         encoder.append(script)
         encoder.append(input.keys.count)

@@ -26,7 +26,8 @@ package struct RedisCommand: Sendable, Hashable {
         bytes = encoder.bytes
     }
 
-    init(_ encoder: consuming CommandEncoder) {
+    /// Takes what an encoder has written, for commands that are sent so often that a list of arguments costs too much.
+    package init(_ encoder: consuming CommandEncoder) {
         bytes = encoder.bytes
     }
 }
@@ -57,13 +58,19 @@ extension [UInt8]: RedisArgument {
 package struct CommandEncoder: Sendable {
     private(set) var bytes: [UInt8] = []
 
-    init(count: Int) {
+    /// Begins a command.
+    ///
+    /// - Parameters:
+    ///   - count: How many parts it has, the name included.
+    ///   - capacity: How many bytes are expected.
+    package init(count: Int, capacity: Int = 192) {
         // Enough for a lock's SET or script call; arrays that grow from nothing are copied five times on the way.
-        bytes.reserveCapacity(192)
+        bytes.reserveCapacity(capacity)
         header(UInt8(ascii: "*"), count)
     }
 
-    mutating func append(_ text: String) {
+    /// Appends a text as one bulk string.
+    package mutating func append(_ text: String) {
         // A native string lends its bytes, and they are copied at once; else (it is rare) they are walked through.
         var text = text
         text.withUTF8 { append(bulk: $0) }
@@ -73,7 +80,8 @@ package struct CommandEncoder: Sendable {
         bytes.withUnsafeBufferPointer { append(bulk: $0) }
     }
 
-    mutating func append(_ number: Int) {
+    /// Appends a number as one bulk string.
+    package mutating func append(_ number: Int) {
         header(UInt8(ascii: "$"), number.decimalDigits + (number < 0 ? 1 : 0))
         decimal(number)
         lineEnd()

@@ -18,6 +18,8 @@ public struct Hold: Sendable {
     /// Each node's answer to the acquisition, or to the last extension, in the nodes' order.
     public internal(set) var votes: [Vote]
 
+    /// What the locks are called on the nodes, in the keys' order.
+    let names: [String]
     /// One for each node, in the nodes' order.
     var clocks: [ClockCheck]
 }

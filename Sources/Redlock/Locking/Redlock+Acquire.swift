@@ -63,14 +63,14 @@ extension Redlock {
     ///   the fence source throws.
     public func acquire(_ keys: [LockKey], ttl: Duration? = nil) async throws -> Hold {
         // In one order everywhere, so that of two who want the same keys one is first on most nodes.
-        let keys = Set(keys).sorted()
+        let keys = keys.count == 1 ? keys : Set(keys).sorted()
         let ttl = ttl ?? configuration.ttl
         try checkBounds(keys, ttl)
         var triesLeft = configuration.retryCount
         while true {
             try Task.checkCancellation()
             let error: LockError
-            switch await tryAcquire(keys, token: Self.makeToken(), ttl: ttl) {
+            switch await tryAcquire(keys, token: tokens.next(), ttl: ttl) {
             case .granted(let hold):
                 if let fenced = try await withFence(hold) { return fenced }
                 error = LockError(.noQuorum, keys: keys, votes: hold.votes, detail: "the fence came too late")
@@ -156,10 +156,5 @@ extension Redlock {
             return nil
         }
         return fenced
-    }
-
-    /// A token that nobody has used: 128 random bits, in hexadecimal digits.
-    private static func makeToken() -> String {
-        String(UInt64.random(in: .min ... .max), radix: 16) + String(UInt64.random(in: .min ... .max), radix: 16)
     }
 }

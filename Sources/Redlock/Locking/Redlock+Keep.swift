@@ -26,7 +26,7 @@ extension Redlock {
         do {
             return try await withThrowingTaskGroup(of: Value.self) { group in
                 group.addTask { try await body() }
-                group.addTask { throw await extendUntilLost(hold, limit: limit, validity, onExtension) }
+                group.addTask { [self] in throw await extendUntilLost(hold, limit: limit, validity, onExtension) }
                 defer { group.cancelAll() }
                 let value = try await group.next()!  // Two tasks were added.
                 let margin = clock.now.duration(to: validity.until)

@@ -11,48 +11,24 @@ package protocol LockNode: Sendable {
     /// Asks the node.
     ///
     /// - Parameters:
-    ///   - question: What is asked.
-    ///   - deadline: How long the answer is waited for, from now; more than zero.
-    ///   - answer: Called once, on any thread; a node that fails gives a verdict, too.
-    /// - Returns: What may shorten the wait; `nil` when the answer was given at once.
+    ///   - questions: What is asked.
+    ///   - deadline: How long the answers are waited for, from now; more than zero.
+    ///   - answer: Called once, on any thread, with one answer for each question, in the questions' order; a node that
+    ///     fails gives verdicts, too.
+    /// - Returns: What may shorten the wait; `nil` when the answers were given at once.
     func ask(
-        _ question: LockQuestion,
+        _ questions: LockQuestions,
         within deadline: Duration,
-        _ answer: @escaping @Sendable (LockAnswer) -> Void
+        _ answer: @escaping @Sendable ([LockAnswer]) -> Void
     ) -> (any PendingVote)?
 }
 
-/// A node's vote that somebody waits for.
+/// A node's votes that somebody waits for.
 package protocol PendingVote: Sendable {
-    /// Waits no longer than `limit` from now: the verdict is `late` then.
+    /// Waits no longer than `limit` from now: the verdicts are `late` then.
     ///
     /// With zero it is late at once.
     func giveUp(within limit: Duration)
-}
-
-/// What a node is asked about the locks of one hold.
-package struct LockQuestion: Sendable {
-    package enum Kind: Sendable {
-        /// Store the token under every name for the TTL, unless there is something under one of them.
-        case acquire
-        /// Set the time to live to the TTL, if the token is still under every name.
-        case extend
-        /// Remove each name under which the token still is.
-        case release
-    }
-
-    package let kind: Kind
-    /// The locks' names on the node, in order; at least one.
-    package let names: [String]
-    package let token: String
-    package let ttl: Duration
-
-    package init(kind: Kind, names: [String], token: String, ttl: Duration) {
-        self.kind = kind
-        self.names = names
-        self.token = token
-        self.ttl = ttl
-    }
 }
 
 /// What a node said, or why it said nothing.

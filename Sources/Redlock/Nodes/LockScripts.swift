@@ -2,6 +2,8 @@ package import Redis
 
 /// What is run on a node, on all names of a hold at one go; `KEYS` are the names, and the first argument is the token.
 package enum LockScripts {
+    static let all = [acquire, extend, release]
+
     /// Stores the token under every name for so many milliseconds (the second argument), unless one is taken.
     ///
     /// For several names: one is stored by a plain `SET … NX PX`.

@@ -11,6 +11,7 @@ final class NodeWatch: Sendable {
     }
 
     private let state: Mutex<State>
+    private let scriptsKnown = Atomic(false)
     private let isOn: Bool
     private let logger: Logger
     private let metrics: NodeMetrics
@@ -33,6 +34,7 @@ final class NodeWatch: Sendable {
             state.withLock { $0.quarantine.lost(at: now) }
         case .connected(let info):
             metrics.connections.increment()
+            scriptsKnown.store(info?.knowsScripts == true, ordering: .relaxed)
             guard isOn else { return }
             let left = state.withLock { state in
                 state.quarantine.connected(info, at: now)
@@ -51,6 +53,12 @@ final class NodeWatch: Sendable {
             )
         }
     }
+
+    /// Whether the node knows the locks' scripts by their hashes.
+    var knowsScripts: Bool { scriptsKnown.load(ordering: .relaxed) }
+
+    /// Notes that the node has been made to forget the scripts.
+    func forgetScripts() { scriptsKnown.store(false, ordering: .relaxed) }
 
     /// Whether the node has no vote now.
     func isQuarantined() -> Bool {

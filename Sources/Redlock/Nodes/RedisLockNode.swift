@@ -23,6 +23,7 @@ package final class RedisLockNode: LockNode {
         let watch = NodeWatch(name: name, configuration: configuration, logger: logger)
         var connection = RedisNodeConfiguration()
         connection.onStateChange = { watch.changed($0) }
+        connection.scripts = LockScripts.all
         self.watch = watch
         self.connection = RedisNode(endpoint, configuration: connection, logger: logger)
     }
@@ -32,35 +33,62 @@ package final class RedisLockNode: LockNode {
     package func run() async { await connection.run() }
 
     package func ask(
-        _ question: LockQuestion,
+        _ questions: LockQuestions,
         within deadline: Duration,
-        _ answer: @escaping @Sendable (LockAnswer) -> Void
+        _ answer: @escaping @Sendable ([LockAnswer]) -> Void
     ) -> (any PendingVote)? {
+        guard watch.isQuarantined() else { return send(questions, within: deadline, answer) }
         // Whatever it has forgotten, a release does no harm, and a lock of ours may still be there.
-        if question.kind != .release, watch.isQuarantined() {
-            answer(LockAnswer(.quarantined))
-            return nil
+        let releases = questions.list.filter { $0.kind == .release }
+        let fill: @Sendable ([LockAnswer]) -> Void = { released in
+            var released = released[...]
+            answer(questions.list.map { $0.kind == .release ? released.removeFirst() : LockAnswer(.quarantined) })
         }
-        return connection.send(Self.command(question), within: deadline) { [watch] result in
+        guard releases.isEmpty else { return send(LockQuestions(releases), within: deadline, fill) }
+        fill([])
+        return nil
+    }
+
+    @discardableResult
+    private func send(
+        _ questions: LockQuestions,
+        within deadline: Duration,
+        _ answer: @escaping @Sendable ([LockAnswer]) -> Void
+    ) -> any PendingVote {
+        let commands = watch.knowsScripts ? questions.commands : questions.commandsBySource
+        return connection.send(commands, within: deadline) { [self] result in
             switch result {
-            // What was asked before there was a connection went to a node that turned out to be in quarantine.
-            case .success where question.kind != .release && watch.isQuarantined(): answer(LockAnswer(.quarantined))
-            case .success(let reply): answer(Self.answer(reply, to: question))
-            case .failure(let error): answer(LockAnswer(error.isLate ? .late : .unreachable))
+            case .success(let replies) where replies.contains(where: \.isUnknownScript):
+                sendAgain(questions, replies, within: deadline, answer)
+            case .success(let replies):
+                answer(answers(replies, to: questions))
+            case .failure(let error):
+                answer(Array(repeating: LockAnswer(error.isLate ? .late : .unreachable), count: questions.list.count))
             }
         }
     }
 
-    // Scripts go by their source, not their hash: one that is sent takes effect although nobody waits for it any more,
-    // and a node that did not know the hash would have to be asked twice.
-    private static func command(_ question: LockQuestion) -> RedisCommand {
-        let ttl = Int(question.ttl.milliseconds)
-        switch question.kind {
-        case .acquire where question.names.count == 1:
-            return RedisCommand("SET", question.names[0], question.token, "NX", "PX", ttl)
-        case .acquire: return LockScripts.acquire.command(question.names, question.token, ttl)
-        case .extend: return LockScripts.extend.command(question.names, question.token, ttl)
-        case .release: return LockScripts.release.command(question.names, question.token)
+    /// Sends by their source the scripts that somebody had the node forget.
+    private func sendAgain(
+        _ questions: LockQuestions,
+        _ replies: [RedisReply],
+        within deadline: Duration,
+        _ answer: @escaping @Sendable ([LockAnswer]) -> Void
+    ) {
+        watch.forgetScripts()
+        let unknown = replies.indices.filter { replies[$0].isUnknownScript }
+        send(LockQuestions(unknown.map { questions.list[$0] }), within: deadline) { [self] more in
+            var answers = answers(replies, to: questions)
+            for (index, answer) in zip(unknown, more) { answers[index] = answer }
+            answer(answers)
+        }
+    }
+
+    private func answers(_ replies: [RedisReply], to questions: LockQuestions) -> [LockAnswer] {
+        // What was asked before there was a connection may have gone to a node that is in quarantine.
+        let isQuarantined = watch.isQuarantined()
+        return zip(questions.list, replies).map { question, reply in
+            isQuarantined && question.kind != .release ? LockAnswer(.quarantined) : Self.answer(reply, to: question)
         }
     }
 
@@ -79,12 +107,6 @@ package final class RedisLockNode: LockNode {
 
 extension RedisError {
     fileprivate var isLate: Bool { code == .deadline || code == .cancelled }
-}
-
-extension RedisScript {
-    fileprivate func command(_ names: [String], _ arguments: any RedisArgument...) -> RedisCommand {
-        evaluationBySource(Input(keys: names, arguments: arguments))
-    }
 }
 
 extension PendingReply: PendingVote {}

@@ -15,10 +15,8 @@ struct LockMetrics: Sendable {
     let steps: Counter
     /// From the question to the hold.
     private let acquireTime: Timer
-    /// For each node, in the nodes' order, one for each verdict.
-    private let votes: [[Counter]]
 
-    init(nodes: [String]) {
+    init() {
         func acquires(_ outcome: String) -> Counter {
             Counter(label: "holdfast_lock_acquires_total", dimensions: [("outcome", outcome)])
         }
@@ -37,36 +35,10 @@ struct LockMetrics: Sendable {
         overrun = cancelled("overrun")
         steps = Counter(label: "holdfast_lock_node_clock_steps_total")
         acquireTime = Timer(label: "holdfast_lock_acquire_seconds", preferredDisplayUnit: .seconds)
-        votes = nodes.map { node in
-            Vote.Verdict.allCases.map { verdict in
-                Counter(
-                    label: "holdfast_lock_votes_total",
-                    dimensions: [("node", node), ("verdict", verdict.rawValue)]
-                )
-            }
-        }
     }
 
     func granted(after time: Duration) {
         granted.increment()
         acquireTime.recordNanoseconds(time.microseconds * 1000)
-    }
-
-    func count(_ ballots: [Round.Ballot]) {
-        for (counters, ballot) in zip(votes, ballots) { counters[ballot.vote.verdict.ordinal].increment() }
-    }
-}
-
-extension Vote.Verdict {
-    /// Its place among all cases.
-    fileprivate var ordinal: Int {
-        switch self {
-        case .granted: 0
-        case .held: 1
-        case .unreachable: 2
-        case .late: 3
-        case .quarantined: 4
-        case .stepped: 5
-        }
     }
 }

@@ -30,8 +30,6 @@ public struct Vote: Sendable, Equatable {
         self.verdict = verdict
         self.latency = latency
     }
-
-    func with(_ verdict: Verdict) -> Vote { Vote(node: node, verdict: verdict, latency: latency) }
 }
 
 extension [Vote] {
