@@ -219,7 +219,9 @@ struct RealNodesTests {
                             token: question.token,
                             ttl: question.ttl
                         )
-                        _ = node.ask([question], within: ample) { answered.resume(returning: $0[0].verdict) }
+                        _ = node.ask(LockQuestions([question]), within: ample) {
+                            answered.resume(returning: $0[0].verdict)
+                        }
                     }
                     guard question.kind == .acquire else { return verdict }
                     grant.yield()

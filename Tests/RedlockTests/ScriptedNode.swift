@@ -52,11 +52,11 @@ final class ScriptedNode: LockNode {
     func run() async {}
 
     func ask(
-        _ questions: [LockQuestion],
+        _ questions: LockQuestions,
         within deadline: Duration,
         _ answer: @escaping @Sendable ([LockAnswer]) -> Void
     ) -> (any PendingVote)? {
-        let questions = questions.map { question in
+        let questions = questions.list.map { question in
             Question(
                 kind: question.kind,
                 lock: question.names.joined(separator: " "),

@@ -6,7 +6,7 @@ package struct LockQuestions: Sendable {
     /// What asks Redis nodes that know the scripts.
     let commands: RedisCommands
 
-    init(_ list: [LockQuestion]) {
+    package init(_ list: [LockQuestion]) {
         self.list = list
         commands = RedisCommands(list.lazy.map(\.command))
     }
