@@ -24,14 +24,16 @@ struct BenchNodes: Sendable {
         for number in 1...count {
             servers.append(try await RedisServer.start(in: "\(folder)/redis-\(number)", options: options))
         }
+        var logger = Logger(label: "holdfast-bench")
+        logger.logLevel = .warning
         var configuration = RedlockConfiguration()
         configuration.retryCount = 0
         // Nobody held a lock on these nodes before they were started.
         configuration.quarantinesRestartedNodes = false
-        let nodes = try servers.map {
-            RedisLockNode(try RedisEndpoint($0.url), configuration: configuration, logger: Logger(label: "bench"))
+        let nodes = try servers.map { [configuration, logger] in
+            RedisLockNode(try RedisEndpoint($0.url), configuration: configuration, logger: logger)
         }
-        let redlock = Redlock(nodes: nodes, configuration: configuration, logger: Logger(label: "bench"))
+        let redlock = Redlock(nodes: nodes, configuration: configuration, logger: logger)
         let result: Result<Value, any Error>
         do {
             result = .success(

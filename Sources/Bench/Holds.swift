@@ -86,7 +86,9 @@ extension BenchNodes {
                 guard ["cmdstat_set:", "cmdstat_eval:", "cmdstat_evalsha:"].contains(where: line.hasPrefix) else {
                     continue
                 }
-                count += line.split(separator: "calls=").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+                // The first of several counts: calls, rejected calls, failed calls.
+                let calls = line.split(separator: "calls=").dropFirst().first
+                count += calls.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
             }
         }
         return count

@@ -66,6 +66,9 @@ extension Redlock {
                 validity.until = hold.validUntil
                 next = clock.now.advanced(by: configuration.extensionInterval(ttl: hold.ttl))
                 onExtension(hold)
+            // The work has ended meanwhile.
+            case .denied where Task.isCancelled, .gone where Task.isCancelled:
+                return CancellationError()
             case .denied:
                 logger.warning("Hold not extended", metadata: metadata(of: hold))
                 next = clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
