@@ -12,7 +12,9 @@ struct RestartTests {
 
     init() throws { key = try LockKey("k") }
 
-    /// A first client has the lock on nodes 0 and 1; node 2 was down. Node 1 is restarted, node 2 is back.
+    /// How a second client fares after a restart.
+    ///
+    /// A first client has the lock on nodes 0 and 1, while node 2 is down; node 1 is restarted, and node 2 is back.
     private func secondAcquisition(
         options: [String],
         quarantine: Bool,
