@@ -6,8 +6,8 @@ package struct NewJob: Sendable, Equatable {
     package static let maximumValueBytes = 1 << 20
     /// What a task may be declared to take, in milliseconds: up to a day.
     package static let durationRange: ClosedRange<Int64> = 0...86_400_000
-    /// What a lock's time to live may be, in milliseconds: 1 s to an hour.
-    package static let lockTTLRange: ClosedRange<Int64> = 1000...3_600_000
+    /// What a lock's time to live may be, in milliseconds: 1 s to the longest that a restarted node is kept out for.
+    package static let lockTTLRange: ClosedRange<Int64> = 1000...RedlockConfiguration().longestTTL.milliseconds
     /// How long a task is declared to take unless the client says so: the seed's 10 s.
     package static let defaultDuration: Duration = .seconds(10)
     /// A lock's time to live unless the client says so: the seed's 20 s.
