@@ -119,6 +119,29 @@ struct KeepTests {
         }
     }
 
+    @Test
+    func `holds that were acquired together are not extended together`() async throws {
+        let redlock = Redlock(nodes: makeNodes([.granted]), clock: clock, logger: .quiet)
+        var holds: [Hold] = []
+        for number in 0..<50 {
+            let key = try LockKey("k\(number)")
+            holds.append(try #require(await redlock.tryAcquire(key, token: "t\(number)", ttl: ttl).hold))
+        }
+        let work = Work(clock)
+        let start = clock.now
+        try await withThrowingDiscardingTaskGroup { group in
+            for hold in holds {
+                group.addTask { _ = try await redlock.keep(hold, limit: nil) { try await work.run() } }
+            }
+            await clock.whenSleeping { $0.count == holds.count }
+            let waits = clock.deadlines.map { start.duration(to: $0) }.sorted()
+            #expect(waits[0] >= interval / 4 && waits[49] <= interval)
+            // Chance would have to put all fifty into one half.
+            #expect(waits[49] - waits[0] > interval * 3 / 8)
+            work.end.open()
+        }
+    }
+
     @Test(
         arguments: [
             [.unreachable], [.unreachable, .granted, .late], [.unreachable, .unreachable, .unreachable],
