@@ -26,6 +26,13 @@ struct Holds: AsyncParsableCommand {
     @Option(help: "How many nodes.")
     var nodes = 3
 
+    func validate() throws {
+        guard (1...1_000_000).contains(count) else { throw ValidationError("--count must be from 1 to 1000000.") }
+        guard (1...86_400).contains(seconds) else { throw ValidationError("--seconds must be from 1 to 86400.") }
+        guard (1...60).contains(ttl) else { throw ValidationError("--ttl must be from 1 to 60.") }
+        guard [1, 3, 5, 7].contains(nodes) else { throw ValidationError("--nodes must be 1, 3, 5 or 7.") }
+    }
+
     func run() async throws {
         try await BenchNodes.with(nodes, options: []) { bench in
             let before = Usage.now

@@ -28,6 +28,17 @@ struct Locks: AsyncParsableCommand {
     @Flag(help: "One JSON object for each workload, on a line of its own.")
     var json = false
 
+    func validate() throws {
+        guard try Self.numbers(nodes, "nodes").allSatisfy([1, 3, 5, 7].contains) else {
+            throw ValidationError("--nodes must be 1, 3, 5 or 7.")
+        }
+        guard try Self.numbers(inFlight, "in-flight").allSatisfy((1...100_000).contains) else {
+            throw ValidationError("--in-flight must be from 1 to 100000.")
+        }
+        guard (1...1000).contains(runs) else { throw ValidationError("--runs must be from 1 to 1000.") }
+        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds must be more than 0, up to 3600.") }
+    }
+
     func run() async throws {
         let nodeCounts = try Self.numbers(nodes, "nodes"), loads = try Self.numbers(inFlight, "in-flight")
         if !json { print("nodes  in flight    cycles/s (min … max)      redis-benchmark   ratio") }
