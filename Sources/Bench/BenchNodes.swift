@@ -10,20 +10,37 @@ struct BenchNodes: Sendable {
     let nodes: [RedisLockNode]
     let redlock: Redlock
 
-    /// Starts nodes and connects to them while `body` runs; stops them then.
+    /// Starts nodes and connects to them while `body` runs; stops them then, also when the user interrupts it.
     static func with<Value: Sendable>(
         _ count: Int,
         options: [String],
-        _ body: (BenchNodes) async throws -> Value
+        _ body: @escaping @Sendable (BenchNodes) async throws -> Value
     ) async throws -> Value {
         LocalProcess.endAllAtExit()
-        let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-bench-\(UUID().uuidString)").path
-        // What cannot be removed is left in the temporary folder.
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        var servers: [RedisServer] = []
-        for number in 1...count {
-            servers.append(try await RedisServer.start(in: "\(folder)/redis-\(number)", options: options))
+        return try await interruptible {
+            let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-bench-\(UUID().uuidString)")
+                .path
+            // What cannot be removed is left in the temporary folder.
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            var servers: [RedisServer] = []
+            let result: Result<Value, any Error>
+            do {
+                for number in 1...count {
+                    servers.append(try await RedisServer.start(in: "\(folder)/redis-\(number)", options: options))
+                }
+                result = .success(try await connected(to: servers, body))
+            } catch {
+                result = .failure(error)
+            }
+            for server in servers { await server.stop() }
+            return try result.get()
         }
+    }
+
+    private static func connected<Value: Sendable>(
+        to servers: [RedisServer],
+        _ body: (BenchNodes) async throws -> Value
+    ) async throws -> Value {
         var logger = Logger(label: "holdfast-bench")
         logger.logLevel = .warning
         var configuration = RedlockConfiguration()
@@ -34,18 +51,9 @@ struct BenchNodes: Sendable {
             RedisLockNode(try RedisEndpoint($0.url), configuration: configuration, logger: logger)
         }
         let redlock = Redlock(nodes: nodes, configuration: configuration, logger: logger)
-        let result: Result<Value, any Error>
-        do {
-            result = .success(
-                try await redlock.whileConnected {
-                    for node in nodes { _ = try await node.connection.send(RedisCommand("PING"), within: .seconds(10)) }
-                    return try await body(BenchNodes(servers: servers, nodes: nodes, redlock: redlock))
-                }
-            )
-        } catch {
-            result = .failure(error)
+        return try await redlock.whileConnected {
+            for node in nodes { _ = try await node.connection.send(RedisCommand("PING"), within: .seconds(10)) }
+            return try await body(BenchNodes(servers: servers, nodes: nodes, redlock: redlock))
         }
-        for server in servers { await server.stop() }
-        return try result.get()
     }
 }

@@ -52,12 +52,12 @@ struct Holds: AsyncParsableCommand {
                         }
                     }
                 }
-                while ContinuousClock.now < end {
-                    let before = tally.counts
+                while ContinuousClock.now.advanced(by: .seconds(5)) < end {
                     let commands = try await bench.commands()
                     try await Task.sleep(for: .seconds(5))
                     let rate = (try await bench.commands() - commands) / 5
-                    print("  held \(before.acquired - before.lost), lost \(before.lost), \(rate) commands/s")
+                    let counts = tally.counts
+                    print("  held \(counts.acquired - counts.lost), lost \(counts.lost), \(rate) commands/s")
                 }
             }
             let used = Usage.now

@@ -13,7 +13,7 @@ enum RedisBenchmark {
     ///   - pipeline: How many commands are in flight on each connection.
     ///   - release: The hash of the script that releases a lock; the nodes know it.
     /// - Returns: Cycles a second, from the time that both commands took one after the other.
-    /// - Throws: `ValidationError` when redis-benchmark fails.
+    /// - Throws: `ValidationError` when redis-benchmark fails; `CancellationError`.
     static func cyclesPerSecond(
         _ servers: [RedisServer],
         cycles: Int,
@@ -38,6 +38,10 @@ enum RedisBenchmark {
         }
         for process in processes {
             await process.waitForExit()
+            guard !Task.isCancelled else {
+                for process in processes { await process.end(with: SIGKILL) }
+                throw CancellationError()
+            }
             guard process.exitStatus == 0 else { throw ValidationError("redis-benchmark failed") }
         }
         return start.duration(to: .now).seconds
