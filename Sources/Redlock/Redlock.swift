@@ -19,7 +19,7 @@ public final class Redlock: Sendable {
     /// The shortest time to live of a lock: what is left of less could not be relied on.
     public static let shortestTTL: Duration = .milliseconds(10)
 
-    let nodes: [any LockNode]
+    package let nodes: [any LockNode]
     package let configuration: RedlockConfiguration
     let fences: (any FenceSource)?
     let clock: any MonotonicClock
