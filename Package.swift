@@ -70,7 +70,10 @@ let package = Package(
         .target(
             name: "Migrations",
             path: "migrations",
-            resources: [.embedInCode("0001_queue_and_history.sql")],
+            resources: [
+                .embedInCode("0001_queue_and_history.sql"),
+                .embedInCode("0002_places_schedules_and_control.sql"),
+            ],
             swiftSettings: settings
         ),
         .target(

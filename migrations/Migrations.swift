@@ -2,6 +2,10 @@
 package enum Migrations {
     /// All steps, oldest first; each has its number, its name and its SQL.
     package static let all: [(version: Int, name: String, sql: String)] = [
-        (1, "queue_and_history", String(decoding: PackageResources._001_queue_and_history_sql, as: UTF8.self))
+        (1, "queue_and_history", String(decoding: PackageResources._001_queue_and_history_sql, as: UTF8.self)),
+        (
+            2, "places_schedules_and_control",
+            String(decoding: PackageResources._002_places_schedules_and_control_sql, as: UTF8.self)
+        ),
     ]
 }

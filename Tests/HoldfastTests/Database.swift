@@ -75,13 +75,14 @@ extension TestDatabase {
 
     /// The lines, by key: who holds each, and its head.
     func lines() async throws -> [Line] {
-        try await run("select lock_key, held_by, head_id from holdfast.key_lines order by lock_key collate \"C\"").map {
-            Line(
-                key: try $0.decode(String.self, at: 0),
-                holder: try $0.decodeIfPresent(Int64.self, at: 1).map(WorkerID.init),
-                head: JobID(try $0.decode(Int64.self, at: 2))
-            )
-        }
+        try await run("select lock_key, held_by, head_place from holdfast.key_lines order by lock_key collate \"C\"")
+            .map {
+                Line(
+                    key: try $0.decode(String.self, at: 0),
+                    holder: try $0.decodeIfPresent(Int64.self, at: 1).map(WorkerID.init),
+                    head: JobID(try $0.decode(Int64.self, at: 2))
+                )
+            }
     }
 
     /// What is written of a key or of all, oldest first: event and attempt, as in `acquired 1`.

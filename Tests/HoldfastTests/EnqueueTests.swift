@@ -120,7 +120,7 @@ struct EnqueueTests {
                 Statement(
                     name: "watch",
                     sql: """
-                        select j.lock_key, count(*), max(j.id), bool_and(coalesce(k.head_id <= j.id, false)),
+                        select j.lock_key, count(*), max(j.id), bool_and(coalesce(k.head_place <= j.id, false)),
                                array_agg(j.id)
                         from holdfast.jobs j
                         left join holdfast.key_lines k on k.lock_key = j.lock_key

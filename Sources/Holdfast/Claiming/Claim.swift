@@ -6,7 +6,8 @@ package struct Claim: Sendable {
     package let worker: WorkerID
     /// The claim's own number; those of its jobs are higher.
     package let fence: Fence
-    package let headID: JobID
+    /// No job of the line has a lower place.
+    let headPlace: Int64
     package let queue: String
     /// In order; empty when the line turned out to have none.
     package var jobs: [ClaimedJob]
@@ -25,4 +26,13 @@ package struct ClaimedJob: Sendable {
     /// Which attempt this is, from 1.
     package let attempt: Int
     package let maxAttempts: Int
+    /// How long the attempt may run; `nil` for its duration, and the worker's grace.
+    package let timeout: Duration?
+    /// A JSON text.
+    package let metadata: String?
+    package let traceparent: String?
+    /// Whether it is to be cancelled, and not to be run.
+    package let isCancelled: Bool
+    /// Its place in its line.
+    let place: Int64
 }

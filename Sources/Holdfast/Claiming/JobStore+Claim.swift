@@ -48,7 +48,7 @@ extension JobStore {
                     key: LockKey(stored: try line.decode(String.self, at: 0)),
                     worker: worker,
                     fence: Fence(try line.decode(Int64.self, at: 1)),
-                    headID: JobID(try line.decode(Int64.self, at: 2)),
+                    headPlace: try line.decode(Int64.self, at: 2),
                     queue: try line.decode(String.self, at: 3),
                     jobs: [],
                     waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds)
@@ -58,8 +58,8 @@ extension JobStore {
                 let rows = try await connection.execute(
                     QueueStatements.readRuns,
                     [
-                        .texts(claims.map(\.key.text)), .int64s(claims.map(\.headID.rawValue)), .int(runLimit),
-                        .int(Self.runBytes),
+                        .texts(claims.map(\.key.text)), .int64s(claims.map(\.headPlace)), .texts(claims.map(\.queue)),
+                        .int(runLimit), .int(Self.runBytes),
                     ],
                     within: deadline
                 )
@@ -76,12 +76,17 @@ extension ClaimedJob {
     /// Reads a row of ``QueueStatements/readRuns``.
     fileprivate init(_ row: Row) throws(PostgresError) {
         id = JobID(try row.decode(Int64.self, at: 1))
-        fence = Fence(try row.decode(Int64.self, at: 2))
-        kind = try row.decode(String.self, at: 3)
-        value = try row.decode(String.self, at: 4)
-        duration = .milliseconds(try row.decode(Int.self, at: 5))
-        lockTTL = .milliseconds(try row.decode(Int.self, at: 6))
-        attempt = try row.decode(Int.self, at: 7) + 1
-        maxAttempts = try row.decode(Int.self, at: 8)
+        place = try row.decode(Int64.self, at: 2)
+        fence = Fence(try row.decode(Int64.self, at: 3))
+        kind = try row.decode(String.self, at: 4)
+        value = try row.decode(String.self, at: 5)
+        duration = .milliseconds(try row.decode(Int.self, at: 6))
+        lockTTL = .milliseconds(try row.decode(Int.self, at: 7))
+        attempt = try row.decode(Int.self, at: 8) + 1
+        maxAttempts = try row.decode(Int.self, at: 9)
+        timeout = try row.decodeIfPresent(Int.self, at: 10).map { .milliseconds($0) }
+        metadata = try row.decodeIfPresent(String.self, at: 11)
+        traceparent = try row.decodeIfPresent(String.self, at: 12)
+        isCancelled = try row.decode(Bool.self, at: 13)
     }
 }

@@ -7,16 +7,16 @@ enum HistoryStatements {
     private static let insert = """
         insert into holdfast.lock_history
             (at, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us, waited_us, held_us,
-             reason)
+             reason, outcome)
         select greatest(coalesce($1, clock_timestamp()) - e.age_us * interval '1 microsecond', e.not_before),
                e.event::holdfast.lock_event, e.lock_key, e.job_id, e.attempt, e.worker_id, e.fence, e.token,
-               e.votes::jsonb, e.validity_us, e.waited_us, e.held_us, e.reason
+               e.votes::jsonb, e.validity_us, e.waited_us, e.held_us, e.reason, e.outcome
         from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::integer[],
                     $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
-                    $14::bigint[], $15::text[], $16::bigint[])
+                    $14::bigint[], $15::text[], $16::bigint[], $17::text[])
             with ordinality
             as e(age_us, not_before, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us,
-                 waited_us, held_us, reason, claim_fence, place)
+                 waited_us, held_us, reason, claim_fence, outcome, place)
         """
 
     /// Adds events, in their order.
@@ -26,14 +26,17 @@ enum HistoryStatements {
 
     /// Adds acquisitions, those whose claims still have their lines; a row for each of them.
     ///
-    /// A claim that was put back while its worker was frozen, or while its commit was under way, starts nothing.
+    /// A claim that was put back while its worker was frozen, or while its commit was under way, starts nothing; nor does
+    /// a job that was cancelled. Its row is locked, so that it is either begun or cancelled.
     static let writeAhead = Statement(
         name: "write_ahead_history",
         sql: insert + """
 
             join holdfast.key_lines k
                 on k.lock_key = e.lock_key and k.fence = e.claim_fence and k.held_by = e.worker_id
+            join holdfast.jobs j on j.id = e.job_id
             order by e.place
+            for key share of j
             returning fence, at
             """
     )
@@ -67,6 +70,7 @@ enum HistoryStatements {
             .optionalInt64s(events.map { $0.held?.microseconds }),
             .optionalTexts(events.map { $0.reason?.bounded }),
             .int64s(events.map(\.claimFence.rawValue)),
+            .optionalTexts(events.map(\.outcome)),
         ]
     }
 

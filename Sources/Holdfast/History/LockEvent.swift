@@ -23,6 +23,8 @@ package struct LockEvent: Sendable {
     package var waited: Duration?
     package var held: Duration?
     package var reason: String?
+    /// Of the end of a hold: what became of the attempt.
+    package var outcome: String?
     /// What its time is not before: a release's, its acquisition's.
     package var notBefore: PostgresTimestamp?
 

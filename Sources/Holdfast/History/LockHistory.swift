@@ -39,5 +39,7 @@ package struct LockHistory: Sendable {
 package struct StaleClaim: Error, CustomStringConvertible {
     package let fence: Fence
 
-    package var description: String { "claim \(fence) is stale: its line was put back or claimed again" }
+    package var description: String {
+        "claim \(fence) is stale: its line was put back or claimed again, or its job was cancelled"
+    }
 }

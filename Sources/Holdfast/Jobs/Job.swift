@@ -20,6 +20,8 @@ package struct Job: Sendable {
     package let priority: Int
     package let duration: Duration
     package let lockTTL: Duration
+    /// How long an attempt may run; `nil` for its duration, and the worker's grace.
+    package let timeout: Duration?
     package let state: State
     /// Attempts that were begun.
     package let attempt: Int
@@ -29,9 +31,17 @@ package struct Job: Sendable {
     /// The fence of the last attempt; `nil` before the first.
     package let fence: Fence?
     package let submittedAt: PostgresTimestamp
+    /// When it joins its line, or did; `nil` when it joined at once.
+    package let runAt: PostgresTimestamp?
     /// When the last attempt's lock was acquired; `nil` before the first.
     package let startedAt: PostgresTimestamp?
     package let finishedAt: PostgresTimestamp?
+    /// A JSON text.
+    package let metadata: String?
+    package let traceparent: String?
+    /// How much of its task is done, from 0 to 1, as the task said last.
+    package let progress: Double?
+    package let progressNote: String?
 
     /// A job that was stored just now.
     package init(_ job: NewJob, _ receipt: JobReceipt) {
@@ -43,14 +53,20 @@ package struct Job: Sendable {
         priority = Int(job.priority)
         duration = job.duration
         lockTTL = job.lockTTL
-        state = .queued
+        timeout = job.timeout
+        state = job.runAt.map { $0 > receipt.submittedAt } ?? false ? .scheduled : .queued
         attempt = 0
         maxAttempts = Int(job.maxAttempts)
         error = nil
         fence = nil
         submittedAt = receipt.submittedAt
+        runAt = job.runAt
         startedAt = nil
         finishedAt = nil
+        metadata = job.metadata
+        traceparent = job.traceparent
+        progress = nil
+        progressNote = nil
     }
 
     /// Reads a row of ``QueueStatements/find``.
@@ -63,6 +79,7 @@ package struct Job: Sendable {
         priority = try row.decode(Int.self, named: "priority")
         duration = .milliseconds(try row.decode(Int.self, named: "duration_ms"))
         lockTTL = .milliseconds(try row.decode(Int.self, named: "lock_ttl_ms"))
+        timeout = try row.decodeIfPresent(Int.self, named: "timeout_ms").map { .milliseconds($0) }
         let text = try row.decode(String.self, named: "state")
         guard let state = State(rawValue: text) else {
             throw PostgresError(.decoding, "column state holds \(text), which is no state of a job")
@@ -73,8 +90,13 @@ package struct Job: Sendable {
         error = try row.decodeIfPresent(String.self, named: "error")
         fence = try row.decodeIfPresent(Int64.self, named: "fence").map(Fence.init)
         submittedAt = try row.decode(PostgresTimestamp.self, named: "submitted_at")
+        runAt = try row.decodeIfPresent(PostgresTimestamp.self, named: "run_at")
         startedAt = try row.decodeIfPresent(PostgresTimestamp.self, named: "started_at")
         finishedAt = try row.decodeIfPresent(PostgresTimestamp.self, named: "finished_at")
+        metadata = try row.decodeIfPresent(String.self, named: "metadata")
+        traceparent = try row.decodeIfPresent(String.self, named: "traceparent")
+        progress = try row.decodeIfPresent(Double.self, named: "progress")
+        progressNote = try row.decodeIfPresent(String.self, named: "progress_note")
     }
 }
 
@@ -82,4 +104,6 @@ package struct Job: Sendable {
 package struct JobReceipt: Sendable {
     package let id: JobID
     package let submittedAt: PostgresTimestamp
+    /// Whether it was stored now; not so when its idempotency key had stored it before.
+    package var isNew = true
 }

@@ -12,28 +12,15 @@ package struct JobStore: Sendable {
         self.deadline = deadline
     }
 
-    /// Stores a batch of jobs in one statement and one commit, all or none.
+    /// Stores a batch of jobs in one statement and one commit, all or none, whatever their idempotency keys and limits.
     ///
     /// - Parameter jobs: At least one; for each key, in the order in which they are to run.
     /// - Returns: A receipt for each, in the same order.
     /// - Throws: ``PostgresError``.
     package func enqueue(_ jobs: [NewJob]) async throws -> [JobReceipt] {
-        let rows = try await pool.execute(
-            QueueStatements.enqueue,
-            [
-                .texts(jobs.map(\.key.text)), .texts(jobs.map(\.kind)), .texts(jobs.map(\.value)),
-                .texts(jobs.map(\.queue)), .int32s(jobs.map(\.priority)),
-                .int32s(jobs.map { Int32($0.duration.milliseconds) }),
-                .int32s(jobs.map { Int32($0.lockTTL.milliseconds) }), .int32s(jobs.map(\.maxAttempts)),
-            ],
-            within: deadline
+        try JobReceipt.read(
+            await pool.execute(QueueStatements.enqueue, QueueStatements.parameters(jobs), within: deadline)
         )
-        return try rows.map { row in
-            JobReceipt(
-                id: JobID(try row.decode(Int64.self, at: 0)),
-                submittedAt: try row.decode(PostgresTimestamp.self, at: 1)
-            )
-        }
     }
 
     /// Finds a job.

@@ -1,26 +1,24 @@
+package import Postgres
 package import Redlock
 
 /// A job as it is submitted; every field is within its bounds.
 package struct NewJob: Sendable, Equatable {
-    /// The most bytes that a value has: 1 MiB.
-    package static let maximumValueBytes = 1 << 20
-    /// What a task may be declared to take, in milliseconds: up to a day.
-    package static let durationRange: ClosedRange<Int64> = 0...86_400_000
-    /// What a lock's time to live may be, in milliseconds: 1 s to the longest that a restarted node is kept out for.
-    package static let lockTTLRange: ClosedRange<Int64> = 1000...RedlockConfiguration().longestTTL.milliseconds
-    /// How long a task is declared to take unless the client says so: the seed's 10 s.
-    package static let defaultDuration: Duration = .seconds(10)
-    /// A lock's time to live unless the client says so: the seed's 20 s.
-    package static let defaultLockTTL: Duration = .seconds(20)
-
-    package let key: LockKey
-    package let value: String
-    package let duration: Duration
-    package let lockTTL: Duration
-    package let kind = LockAndSet.kind
-    package let queue = "default"
-    package let priority: Int32 = 5
-    package let maxAttempts: Int32 = 20
+    package var key: LockKey
+    package var value: String
+    package var kind = LockAndSet.kind
+    package var queue = NewJob.defaultQueue
+    package var priority = NewJob.defaultPriority
+    /// When it joins its line; `nil` for at once.
+    package var runAt: PostgresTimestamp?
+    package var maxAttempts = NewJob.defaultMaxAttempts
+    package var lockTTL = NewJob.defaultLockTTL
+    package var duration = NewJob.defaultDuration
+    /// How long an attempt may run; `nil` for its duration, and the worker's grace.
+    package var timeout: Duration?
+    /// A JSON text.
+    package var metadata: String?
+    package var traceparent: String?
+    package var idempotencyKey: String?
 
     /// Takes what came from outside.
     ///
@@ -40,40 +38,10 @@ package struct NewJob: Sendable, Equatable {
     ) throws(InvalidField) {
         self.key = try Self.key(key)
         self.value = try Self.value(value)
-        duration = try Self.duration(durationMs, in: Self.durationRange, field: "durationMs") ?? defaultDuration
-        lockTTL = try Self.duration(lockTTLMs, in: Self.lockTTLRange, field: "lockTtlMs") ?? Self.defaultLockTTL
-    }
-
-    /// Checks a key.
-    package static func key(_ text: String) throws(InvalidField) -> LockKey {
-        do throws(LockKey.Invalid) {
-            return try LockKey(text)
-        } catch {
-            throw InvalidField("key", error.description)
-        }
-    }
-
-    /// Checks a value.
-    package static func value(_ text: String) throws(InvalidField) -> String {
-        guard text.utf8.count <= maximumValueBytes else {
-            throw InvalidField("value", "must have at most \(maximumValueBytes) bytes, and has \(text.utf8.count)")
-        }
-        guard !text.utf8.contains(0) else { throw InvalidField("value", "must not contain a NUL character") }
-        return text
-    }
-
-    private static func duration(
-        _ milliseconds: Int64?,
-        in range: ClosedRange<Int64>,
-        field: String
-    ) throws(InvalidField) -> Duration? {
-        guard let milliseconds else { return nil }
-        guard range.contains(milliseconds) else {
-            throw InvalidField(
-                field,
-                "must be from \(range.lowerBound) to \(range.upperBound) ms, and is \(milliseconds)"
-            )
-        }
-        return .milliseconds(milliseconds)
+        duration =
+            try durationMs.map { value throws(InvalidField) in
+                try Self.duration(value, in: Self.durationRange, field: "durationMs")
+            } ?? defaultDuration
+        if let lockTTLMs { lockTTL = try Self.duration(lockTTLMs, in: Self.lockTTLRange, field: "lockTtlMs") }
     }
 }

@@ -115,7 +115,7 @@ extension JobStore {
         let rows = try await connection.execute(
             SettleStatements.moveOn,
             [
-                .texts(settlements.map(\.claim.key.text)), .int64s(settlements.map(\.pastID)),
+                .texts(settlements.map(\.claim.key.text)), .int64s(settlements.map(\.pastPlace)),
                 .bools(settlements.map(\.freesLine)), .int64s(settlements.map(\.delay.microseconds)),
                 .bools(settlements.map(\.isWaiting)),
             ],

@@ -57,10 +57,12 @@ enum SettleStatements {
                     as o(id, state, error, fence, attempt, started_at)
                 where j.id = o.id
                 returning j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms,
-                    o.attempt, j.max_attempts, o.state, o.error, o.fence, j.submitted_at, o.started_at)
+                    o.attempt, j.max_attempts, o.state, o.error, o.fence, j.submitted_at, o.started_at, j.run_at,
+                    j.timeout_ms, j.metadata, j.traceparent, j.progress, j.progress_note)
             insert into holdfast.finished_jobs
                 (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state,
-                 error, fence, submitted_at, started_at, worker_id, finished_at)
+                 error, fence, submitted_at, started_at, run_at, timeout_ms, metadata, traceparent, progress,
+                 progress_note, worker_id, finished_at)
             select over.*, $1, (select clock_timestamp())
             from over
             """
@@ -79,33 +81,35 @@ enum SettleStatements {
 
     /// Moves lines on to their next job: frees those whose claim is over, and deletes those of them that are empty.
     ///
-    /// Searching from the last id that is settled, not from the line's beginning, walks over no dead rows.
+    /// Searching from the last place that is settled, not from the line's beginning, walks over no dead rows.
     /// - Returns: A row for each line that was freed with jobs left.
     static let moveOn = Statement(
         name: "settle_move_on",
         sql: """
             with next as materialized (
-                select l.*, (
-                    select j.id
-                    from holdfast.jobs j
-                    where j.lock_key = l.lock_key and j.id > l.past_id
-                    order by j.id
-                    limit 1) as head_id
+                select l.*, h.place as head_place, h.queue as head_queue
                 from unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::boolean[]) with ordinality
-                    as l(lock_key, past_id, frees, delay_us, waits, place)),
+                    as l(lock_key, past_place, frees, delay_us, waits, ordinal)
+                left join lateral (
+                    select j.place, j.queue
+                    from holdfast.jobs j
+                    where j.lock_key = l.lock_key and j.place > l.past_place
+                    order by j.place
+                    limit 1) h on true),
             emptied as (
                 delete from holdfast.key_lines k
                 using next n
-                where k.lock_key = n.lock_key and n.frees and n.head_id is null)
+                where k.lock_key = n.lock_key and n.frees and n.head_place is null)
             update holdfast.key_lines k
-            set head_id = coalesce(n.head_id, n.past_id + 1),
+            set head_place = coalesce(n.head_place, n.past_place + 1),
+                queue = case when n.frees then n.head_queue else k.queue end,
                 held_by = case when n.frees then null else k.held_by end,
                 ready_at = case
                     when n.frees then clock_timestamp() + n.delay_us * interval '1 microsecond' else k.ready_at end,
                 waiting_since = case when n.waits then coalesce(k.waiting_since, clock_timestamp()) end
             from next n
-            where k.lock_key = n.lock_key and (n.head_id is not null or not n.frees)
-            returning case when n.frees then n.place end as place
+            where k.lock_key = n.lock_key and (n.head_place is not null or not n.frees)
+            returning case when n.frees then n.ordinal end as ordinal
             """
     )
 }

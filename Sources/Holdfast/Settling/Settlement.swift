@@ -28,12 +28,12 @@ package struct Settlement: Sendable {
     package var delay: Duration = .zero
     /// Whether a foreign holder keeps the head out.
     package var isWaiting = false
-    /// No unfinished job of the line has this id or a lower one.
-    private(set) var pastID: Int64
+    /// No unfinished job of the line has this place or a lower one.
+    private(set) var pastPlace: Int64
 
     package init(of claim: Claim) {
         self.claim = claim
-        pastID = claim.headID.rawValue - 1
+        pastPlace = claim.headPlace - 1
     }
 
     /// Whether there is nothing to record.
@@ -46,7 +46,7 @@ package struct Settlement: Sendable {
         startedAt: PostgresTimestamp? = nil
     ) {
         finished.append(Finished(job: job, state: state, error: error, startedAt: startedAt))
-        pastID = job.id.rawValue
+        pastPlace = job.place
     }
 
     package mutating func retry(_ job: ClaimedJob, error: String, after delay: Duration) {
@@ -61,7 +61,7 @@ package struct Settlement: Sendable {
         var part = Settlement(of: claim)
         part.finished = finished
         part.events = events
-        part.pastID = pastID
+        part.pastPlace = pastPlace
         finished = []
         events = []
         return part

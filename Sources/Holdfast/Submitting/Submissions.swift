@@ -15,24 +15,30 @@ package struct Submissions: Sendable {
 
     package init(store: JobStore, wakeups: Wakeups) {
         self.wakeups = wakeups
+        let limits = QueueLimits()
         batches = GroupCommit(waitingLimit: Self.waitingBytes, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
             do {
-                return try await store.enqueue(jobs).map { .success($0) }
+                return try await store.submit(jobs, limits).map { $0.mapError { $0 } }
             } catch let error as PostgresError where error.sqlState == "55P03" {
-                return await Self.enqueueApart(jobs, store)
+                return await Self.submitApart(jobs, store, limits)
             }
         }
     }
 
     /// Stores the jobs of each key by themselves: somebody keeps a line locked, and the others need not wait for it.
-    private static func enqueueApart(_ jobs: [NewJob], _ store: JobStore) async -> [Result<JobReceipt, any Error>] {
+    private static func submitApart(
+        _ jobs: [NewJob],
+        _ store: JobStore,
+        _ limits: QueueLimits
+    ) async -> [Result<JobReceipt, any Error>] {
         await withTaskGroup(of: [(Int, Result<JobReceipt, any Error>)].self) { group in
             for places in Dictionary(grouping: jobs.indices, by: { jobs[$0].key }).values {
                 group.addTask {
                     do {
-                        return zip(places, try await store.enqueue(places.map { jobs[$0] })).map { ($0, .success($1)) }
+                        let results = try await store.submit(places.map { jobs[$0] }, limits)
+                        return zip(places, results).map { ($0, $1.mapError { $0 }) }
                     } catch {
                         return places.map { ($0, .failure(error)) }
                     }
@@ -46,10 +52,10 @@ package struct Submissions: Sendable {
 
     /// Stores a job; it survives any crash once this returns.
     ///
-    /// - Throws: ``PostgresError``, or ``GroupCommitFull``.
+    /// - Throws: ``SubmissionRefusal``, ``PostgresError``, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
         let receipt = try await batches.submit(job).get()
-        wakeups.ready(job.queue)
+        if receipt.isNew { wakeups.ready(job.queue) }
         return receipt
     }
 }

@@ -42,7 +42,7 @@ enum WorkerStatements {
         name: "rescue",
         sql: """
             with orphans as materialized (
-                select k.lock_key, k.held_by, k.fence, k.head_id, k.claimed_at
+                select k.lock_key, k.held_by, k.fence, k.head_place, k.claimed_at
                 from holdfast.key_lines k
                 where k.held_by is not null and not exists (
                     select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
@@ -55,8 +55,8 @@ enum WorkerStatements {
                 cross join lateral (
                     select jobs.id
                     from holdfast.jobs
-                    where jobs.lock_key = o.lock_key and jobs.id >= o.head_id
-                    order by jobs.id
+                    where jobs.lock_key = o.lock_key and jobs.place >= o.head_place
+                    order by jobs.place
                     limit 1000) j
                 join holdfast.lock_history h
                     on h.job_id = j.id and h.event = 'acquired' and h.fence > o.fence

@@ -1,0 +1,121 @@
+import Postgres
+import Redlock
+
+extension JobStore {
+    /// Stores those jobs of a batch that may be stored, in one commit.
+    ///
+    /// - Parameters:
+    ///   - jobs: At least one; for each key, in the order in which they are to run.
+    ///   - limits: Of the queues; taken on.
+    /// - Returns: For each, in the same order, a receipt, or why it was refused. A job whose idempotency key has stored
+    ///   the same before has that one's receipt.
+    /// - Throws: ``PostgresError``; nothing is stored then.
+    func submit(_ jobs: [NewJob], _ limits: QueueLimits) async throws -> [Result<JobReceipt, SubmissionRefusal>] {
+        var results = try await refusals(jobs, limits)
+        let accepted = jobs.indices.filter { results[$0] == nil }
+        guard !accepted.isEmpty else { return results.compactMap { $0 } }
+        let batch = accepted.map { jobs[$0] }
+        let receipts: [Result<JobReceipt, SubmissionRefusal>] =
+            batch.contains { $0.idempotencyKey != nil }
+            ? try await storeOnce(batch) : try await enqueue(batch).map { .success($0) }
+        for (index, receipt) in zip(accepted, receipts) { results[index] = receipt }
+        limits.stored(zip(batch, receipts).filter { (try? $1.get().isNew) == true }.map(\.0.queue))
+        return results.compactMap { $0 }
+    }
+
+    /// Refuses what is beyond a limit.
+    private func refusals(
+        _ jobs: [NewJob],
+        _ limits: QueueLimits
+    ) async throws -> [Result<JobReceipt, SubmissionRefusal>?] {
+        var results = [Result<JobReceipt, SubmissionRefusal>?](repeating: nil, count: jobs.count)
+        let known = try await limits.current(pool, within: deadline)
+        guard !known.isEmpty else { return results }
+        var depths = known.mapValues(\.depth)
+        var lines = try await lineDepths(jobs, known)
+        for (index, job) in jobs.enumerated() {
+            guard let limit = known[job.queue] else { continue }
+            if let most = limit.jobs, depths[job.queue, default: 0] >= most {
+                results[index] = .failure(.queueFull(queue: job.queue, limit: most))
+            } else if let most = limit.line, lines[job.key, default: 0] >= most {
+                results[index] = .failure(.lineFull(key: job.key, limit: most))
+            } else {
+                depths[job.queue, default: 0] += 1
+                lines[job.key, default: 0] += 1
+            }
+        }
+        return results
+    }
+
+    /// How many jobs the keys have in line whose queue has a limit for that.
+    private func lineDepths(_ jobs: [NewJob], _ limits: [String: QueueLimits.Limit]) async throws -> [LockKey: Int] {
+        var most: [LockKey: Int] = [:]
+        for job in jobs {
+            if let limit = limits[job.queue]?.line { most[job.key] = max(most[job.key] ?? 0, limit) }
+        }
+        guard !most.isEmpty else { return [:] }
+        let keys = Array(most.keys)
+        let rows = try await pool.execute(
+            QueueStatements.countLines,
+            [.texts(keys.map(\.text)), .int32s(keys.map { Int32(most[$0] ?? 0) })],
+            within: deadline
+        )
+        return Dictionary(uniqueKeysWithValues: zip(keys, try rows.map { try $0.decode(Int.self, at: 0) }))
+    }
+
+    /// Stores jobs some of which have idempotency keys.
+    private func storeOnce(_ jobs: [NewJob]) async throws -> [Result<JobReceipt, SubmissionRefusal>] {
+        try await pool.withTransaction { connection in
+            var results = [Result<JobReceipt, SubmissionRefusal>?](repeating: nil, count: jobs.count)
+            var ids = [Int64?](repeating: nil, count: jobs.count)
+            let keyed = jobs.indices.filter { jobs[$0].idempotencyKey != nil }
+            let reserved = try await connection.execute(
+                QueueStatements.reserveIDs,
+                QueueStatements.parameters(keyed.map { jobs[$0] })
+                    + [.optionalTexts(keyed.map { jobs[$0].idempotencyKey })],
+                within: deadline
+            )
+            for (index, row) in zip(keyed, reserved) {
+                let id = try row.decode(Int64.self, at: 0)
+                if try row.decode(Bool.self, at: 1) {
+                    ids[index] = id
+                } else if try row.decode(Bool.self, at: 2) {
+                    let submittedAt = try row.decode(PostgresTimestamp.self, at: 3)
+                    results[index] = .success(JobReceipt(id: JobID(id), submittedAt: submittedAt, isNew: false))
+                } else {
+                    results[index] = .failure(
+                        .idempotencyKeyUsed(key: jobs[index].idempotencyKey ?? "", job: JobID(id))
+                    )
+                }
+            }
+            let new = jobs.indices.filter { results[$0] == nil }
+            if !new.isEmpty {
+                let receipts = try JobReceipt.read(
+                    await connection.execute(
+                        QueueStatements.enqueue,
+                        QueueStatements.parameters(new.map { jobs[$0] }, ids: new.map { ids[$0] }),
+                        within: deadline
+                    )
+                )
+                for (index, receipt) in zip(new, receipts) { results[index] = .success(receipt) }
+            }
+            return results.compactMap { $0 }
+        }
+    }
+}
+
+extension JobReceipt {
+    /// Reads the rows of ``QueueStatements/enqueue``.
+    static func read(_ rows: Rows) throws(PostgresError) -> [JobReceipt] {
+        var receipts: [JobReceipt] = []
+        for row in rows {
+            receipts.append(
+                JobReceipt(
+                    id: JobID(try row.decode(Int64.self, at: 0)),
+                    submittedAt: try row.decode(PostgresTimestamp.self, at: 1)
+                )
+            )
+        }
+        return receipts
+    }
+}
