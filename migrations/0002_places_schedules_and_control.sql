@@ -249,33 +249,38 @@ comment on function holdfast.submit(text, text, text, text, integer, timestamptz
     'Returns its number. Example: select holdfast.submit(key => ''invoice:42'', value => ''paid'');';
 
 create function holdfast.join_lines(since timestamptz, most integer)
-returns table (queue text, run_at timestamptz) language sql as $$
-    with due as materialized (
-        select j.id, j.lock_key, j.queue, j.priority, j.run_at
-        from holdfast.jobs j
-        where j.place is null and j.run_at >= since and j.run_at <= now()
-        order by j.run_at, j.id
-        limit most
-        for update skip locked),
-    lines as (
-        insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
-        select d.lock_key, (array_agg(d.queue order by d.run_at, d.id))[1], min(d.priority), clock_timestamp(),
-               (select last_value from holdfast.jobs_id_seq)
-        from due d
-        group by d.lock_key
-        order by d.lock_key
-        on conflict (lock_key) do update set priority = excluded.priority
-            where key_lines.priority > excluded.priority
-        returning 1)
-    update holdfast.jobs j
-    set place = p.place
-    from (
-        -- Places are drawn once every line is locked, as ids are in an enqueue.
-        select d.id, nextval('holdfast.jobs_id_seq') as place
-        from (select due.id from due order by due.run_at, due.id) d
-        where (select count(*) from lines) is not null) p
-    where j.id = p.id
-    returning j.queue, j.run_at;
+returns table (queue text, run_at timestamptz) language plpgsql as $$
+begin
+    -- One at a time, or two of one key could change places.
+    if not pg_try_advisory_xact_lock(hashtextextended('holdfast.join_lines', 0)) then return; end if;
+    return query
+        with due as materialized (
+            select j.id, j.lock_key, j.queue, j.priority, j.run_at
+            from holdfast.jobs j
+            where j.place is null and j.run_at >= since and j.run_at <= now()
+            order by j.run_at, j.id
+            limit most
+            for update skip locked),
+        lines as (
+            insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
+            select d.lock_key, (array_agg(d.queue order by d.run_at, d.id))[1], min(d.priority), clock_timestamp(),
+                   (select last_value from holdfast.jobs_id_seq)
+            from due d
+            group by d.lock_key
+            order by d.lock_key
+            on conflict (lock_key) do update set priority = excluded.priority
+                where key_lines.priority > excluded.priority
+            returning 1)
+        update holdfast.jobs j
+        set place = p.place
+        from (
+            -- Places are drawn once every line is locked, as in an enqueue.
+            select d.id, nextval('holdfast.jobs_id_seq') as place
+            from (select due.id from due order by due.run_at, due.id) d
+            where (select count(*) from lines) is not null) p
+        where j.id = p.id
+        returning j.queue, j.run_at;
+end
 $$;
 comment on function holdfast.join_lines(timestamptz, integer) is
     'Lets jobs that are due join their lines, the first due first; one row for each. The upkeep calls it.';

@@ -63,7 +63,7 @@ struct Work: AsyncParsableCommand {
                 pool: backends.pool,
                 database: backends.database,
                 redlock: backends.makeRedlock(logger),
-                handlers: [LockAndSet.kind: LockAndSet(values: ValueStore(node: backends.valueNode))],
+                handlers: [LockAndSet(values: ValueStore(node: backends.valueNode))],
                 logger: logger
             )
             try await ServiceRunner.run(

@@ -16,9 +16,10 @@ package struct Worker: Service {
     let wakeups: Wakeups
     let logger: Logger
     private let store: JobStore
-    private let listener: @Sendable (@escaping @Sendable () -> Void) -> PostgresListener
+    private let listener: @Sendable (@escaping @Sendable (PostgresListener.Event) -> Void) -> PostgresListener
     private let redlock: Redlock
-    private let handlers: [String: any TaskHandler]
+    let handlers: [String: any TaskHandler]
+    private let control: WorkerControl
     private let history: LockHistory
 
     /// - Parameters:
@@ -26,26 +27,32 @@ package struct Worker: Service {
     ///   - pool: For claims, settles, history and leases.
     ///   - database: For one more connection, which listens.
     ///   - redlock: The lock over the lock nodes, which are kept connected elsewhere.
-    ///   - handlers: The task of each kind of job.
+    ///   - handlers: The code for each kind of job; of two for one kind, the later.
     ///   - logger: For what it does; its number is added.
     package init(
         configuration: WorkerConfiguration,
         pool: PostgresPool,
         database: PostgresConfiguration,
         redlock: Redlock,
-        handlers: [String: any TaskHandler],
+        handlers: [any TaskHandler],
         logger: Logger
     ) {
         self.configuration = configuration
         self.redlock = redlock
-        self.handlers = handlers
+        self.handlers = Dictionary(handlers.map { (type(of: $0).kind, $0) }) { $1 }
         self.logger = logger
         store = JobStore(pool: pool)
         registry = WorkerRegistry(pool: pool)
         wakeups = Wakeups(pool: pool, logger: logger)
         history = LockHistory(pool: pool)
-        listener = { wake in
-            PostgresListener(configuration: database, channels: [Wakeups.channel], logger: logger) { _ in wake() }
+        control = WorkerControl(registry: registry, logger: logger)
+        listener = { onEvent in
+            PostgresListener(
+                configuration: database,
+                channels: [Wakeups.channel, Wakeups.controlChannel],
+                logger: logger,
+                onEvent: onEvent
+            )
         }
     }
 
@@ -63,7 +70,8 @@ package struct Worker: Service {
         await withDiscardingTaskGroup { group in
             group.addTask { await keepLease(id) }
             group.addTask { await lead(id) { signal.yield() } }
-            group.addTask { await listener { signal.yield() }.run() }
+            group.addTask { await control.serve(id, interval: configuration.pollInterval) }
+            group.addTask { await listen(signal) }
             group.addTask { await wakeups.run() }
             group.addTask { await poll(signal) }
             await serve(id, signals, signal, logger)
@@ -72,6 +80,15 @@ package struct Worker: Service {
         // A task of its own, because this one may be cancelled; what is not left now lapses by itself.
         await Task { try? await registry.leave(id) }.value
         logger.info("Worker stopped")
+    }
+
+    private func listen(_ signal: AsyncStream<Void>.Continuation) async {
+        let control = control
+        await listener { event in
+            if event != .notification(channel: Wakeups.controlChannel, payload: "cancel") { signal.yield() }
+            if case .notification(Wakeups.channel, _) = event { return }
+            control.look()
+        }.run()
     }
 
     private func poll(_ signal: AsyncStream<Void>.Continuation) async {
@@ -96,6 +113,7 @@ package struct Worker: Service {
             handlers: handlers,
             history: history,
             settler: Settler(store: store, logger: logger),
+            control: control,
             logger: logger
         )
         var floors = ClaimFloors()

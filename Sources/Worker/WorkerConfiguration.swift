@@ -1,3 +1,5 @@
+package import Holdfast
+
 /// What a ``Worker`` is made with.
 package struct WorkerConfiguration: Sendable {
     /// What it is called in the list of workers; default `worker`.
@@ -14,6 +16,9 @@ package struct WorkerConfiguration: Sendable {
     package var pollInterval: Duration = .seconds(1)
     /// How much longer than declared a task may take before it is cancelled; default 30 s.
     package var grace: Duration = .seconds(30)
+
+    /// How long what is over is kept.
+    package var retention = Retention()
 
     /// The defaults.
     package init() {}

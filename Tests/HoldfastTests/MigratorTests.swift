@@ -33,13 +33,13 @@ struct MigratorTests {
             for try await names in group { taken.append(names) }
             return taken
         }
-        #expect(taken.filter { !$0.isEmpty }.count == 1)
+        let names = try await database.column(String.self, "select name from holdfast.schema_migrations")
         let versions = try await database.column(
             Int.self,
             "select version from holdfast.schema_migrations order by version"
         )
         #expect(versions == Array(1...Migrator.latest))
-        #expect(taken.flatMap(\.self).count == versions.count)
+        #expect(taken.flatMap(\.self).sorted() == names.sorted())
         try await database.enqueue("k")
     }
 

@@ -102,7 +102,7 @@ struct RescueTests {
         #expect(try await registry.nextID() != worker)
         for _ in 1...2 {
             let before = try await database.run("select clock_timestamp()")[0].decode(PostgresTimestamp.self, at: 0)
-            try await registry.heartbeat(worker, name: "test", queues: ["default", "other"], slots: 3)
+            try await registry.heartbeat(worker, name: "test", queues: ["default", "other"], kinds: [], slots: 3)
             let row = try await database.run(
                 "select lease_until, clock_timestamp(), queues, slots from holdfast.workers"
             )
@@ -147,7 +147,7 @@ struct RescueTests {
             "select max(relname)::text from pg_class where relname like 'lock\\_history\\_2%' and relkind = 'r'"
         let before = try await database.column(String.self, latest)
         try await database.run("drop table holdfast.\(before[0])")
-        try await registry.tidy()
+        #expect(try await registry.tidy(Retention()).isEmpty)
         let left = try await database.column(Int64.self, "select id from holdfast.workers order by id")
         #expect(left == [lapsed.rawValue, alive.rawValue])
         #expect(!left.contains(gone.rawValue))

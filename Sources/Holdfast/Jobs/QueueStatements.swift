@@ -180,6 +180,7 @@ enum QueueStatements {
     /// - Parameters:
     ///   - jobs: The batch.
     ///   - ids: The number of each that has one already; `nil` when none has.
+    /// - Returns: One for each `$n`.
     static func parameters(_ jobs: [NewJob], ids: [Int64?]? = nil) -> [Parameter] {
         [
             .texts(jobs.map(\.key.text)),

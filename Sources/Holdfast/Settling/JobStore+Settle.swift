@@ -101,7 +101,7 @@ extension JobStore {
             _ = try await connection.execute(
                 SettleStatements.retry,
                 [
-                    .int64s(retried.map(\.job.id.rawValue)), .int32s(retried.map { Int32($0.job.attempt) }),
+                    .int64s(retried.map(\.job.id.rawValue)), .int32s(retried.map { Int32($0.attempts) }),
                     .texts(retried.map(\.error.bounded)),
                 ],
                 within: deadline

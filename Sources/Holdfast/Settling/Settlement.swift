@@ -12,9 +12,11 @@ package struct Settlement: Sendable {
         package let startedAt: PostgresTimestamp?
     }
 
-    /// A job that failed an attempt and keeps its place.
+    /// A job that is to run again and keeps its place.
     package struct Retried: Sendable {
         package let job: ClaimedJob
+        /// How many of its attempts count.
+        package let attempts: Int
         package let error: String
     }
 
@@ -49,8 +51,13 @@ package struct Settlement: Sendable {
         pastPlace = job.place
     }
 
-    package mutating func retry(_ job: ClaimedJob, error: String, after delay: Duration) {
-        retried = Retried(job: job, error: error)
+    /// - Parameters:
+    ///   - job: The line's next job.
+    ///   - error: Why it has not succeeded.
+    ///   - delay: Until it may run again.
+    ///   - counts: Whether this attempt counts.
+    package mutating func retry(_ job: ClaimedJob, error: String, after delay: Duration, counts: Bool = true) {
+        retried = Retried(job: job, attempts: counts ? job.attempt : job.attempt - 1, error: error)
         self.delay = delay
     }
 

@@ -9,7 +9,10 @@ package struct LockAndSet: TaskHandler {
 
     package init(values: ValueStore) { self.values = values }
 
-    package func run(_ context: TaskContext) async throws {
+    /// The value as it is.
+    package static func payload(of value: String) -> String { value }
+
+    package func run(_ value: String, _ context: TaskContext) async throws {
         let job = context.job
         if case .refused(let highest) = try await write(job, to: context.key) {
             throw TaskRefusal(fence: job.fence, highest: highest)

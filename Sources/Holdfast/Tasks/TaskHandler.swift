@@ -1,41 +1,31 @@
-package import Logging
-package import Redlock
+/// The code that runs a kind of job, under a hold on the job's key.
+///
+/// ```swift
+/// struct SendInvoice: TaskHandler {
+///     static let kind = "sendInvoice"
+///
+///     struct Payload: Decodable { var number: Int; var address: String }
+///
+///     func run(_ invoice: Payload, _ context: TaskContext) async throws {
+///         context.logger.info("Invoice \(invoice.number) goes to \(invoice.address)")
+///     }
+/// }
+/// ```
+public protocol TaskHandler<Payload>: Sendable {
+    /// What a job's value holds, as JSON.
+    associatedtype Payload: Decodable
 
-/// The code that runs a kind of job, under a hold.
-package protocol TaskHandler: Sendable {
-    /// Runs one attempt. It is cancelled when its hold is about to end, and at shutdown.
+    /// The kind of job that it runs: 1 to 128 bytes.
+    static var kind: String { get }
+
+    /// Reads a job's value; as JSON, unless a handler says otherwise.
     ///
-    /// - Throws: ``TaskRefusal`` when a fence turned it away, ``TaskOutage`` when something that it needs is away (no
-    ///   attempt is burned then); anything else fails the attempt.
-    func run(_ context: TaskContext) async throws
-}
+    /// - Throws: Why it cannot be read: the job fails for good then.
+    static func payload(of value: String) throws -> Payload
 
-/// What a task is given.
-package struct TaskContext: Sendable {
-    package let job: ClaimedJob
-    package let key: LockKey
-    package let hold: Hold
-    package let logger: Logger
-
-    package init(job: ClaimedJob, key: LockKey, hold: Hold, logger: Logger) {
-        self.job = job
-        self.key = key
-        self.hold = hold
-        self.logger = logger
-    }
-}
-
-/// A later attempt has written: this one's fence is stale.
-package struct TaskRefusal: Error, CustomStringConvertible {
-    package let fence: Fence
-    package let highest: Fence
-
-    package var description: String { "value write: fence \(fence) is stale, \(highest) has written" }
-}
-
-/// Something that the task needs is away, and the attempt cannot be held against the job.
-package struct TaskOutage: Error, CustomStringConvertible {
-    package let description: String
-
-    package init(description: String) { self.description = description }
+    /// Runs one attempt. Its task is cancelled when its hold is about to end, when the job is cancelled, and at shutdown.
+    ///
+    /// - Throws: ``TaskEnd`` to say what is to become of the job; anything else fails the attempt, and the job is tried
+    ///   again after a backoff.
+    func run(_ payload: Payload, _ context: TaskContext) async throws
 }

@@ -9,6 +9,8 @@ import Synchronization
 package final class Wakeups: Sendable {
     /// The channel; the payload is a queue's name.
     package static let channel = "holdfast_ready"
+    /// Where workers hear that an operator asks for something; the payload says what: `cancel`, `pause`, `resume`.
+    package static let controlChannel = "holdfast_control"
     /// Between two notifications.
     private static let pause: Duration = .milliseconds(3)
     private static let notify = Statement(

@@ -18,11 +18,17 @@ package struct WorkerRegistry: Sendable {
     }
 
     /// Registers a worker, or renews its lease.
-    package func heartbeat(_ worker: WorkerID, name: String, queues: [String], slots: Int) async throws {
+    package func heartbeat(
+        _ worker: WorkerID,
+        name: String,
+        queues: [String],
+        kinds: [String],
+        slots: Int
+    ) async throws {
         _ = try await pool.execute(
             WorkerStatements.heartbeat,
             [
-                .int64(worker.rawValue), .text(name), .texts(queues), .int32(Int32(clamping: slots)),
+                .int64(worker.rawValue), .text(name), .texts(queues), .texts(kinds), .int32(Int32(clamping: slots)),
                 .int64(Self.leaseTerm.microseconds),
             ],
             within: Self.leaseTerm
@@ -62,9 +68,55 @@ package struct WorkerRegistry: Sendable {
         ).affected
     }
 
-    /// Makes the partitions of the next days, and forgets workers that are long gone.
-    package func tidy() async throws {
+    /// Lets jobs that are due join their lines.
+    ///
+    /// - Parameters:
+    ///   - since: Those that are due since then, or later.
+    ///   - limit: The most of them.
+    /// - Returns: The queue of each that joined, and since when it was due.
+    /// - Throws: ``PostgresError``.
+    package func joinLines(
+        since: PostgresTimestamp,
+        limit: Int
+    ) async throws -> [(queue: String, dueAt: PostgresTimestamp)] {
+        try await pool.execute(WorkerStatements.joinLines, [.timestamp(since), .int32(Int32(limit))]).map {
+            (try $0.decode(String.self, at: 0), try $0.decode(PostgresTimestamp.self, at: 1))
+        }
+    }
+
+    /// What operators ask of a worker.
+    ///
+    /// - Returns: The jobs that it runs and is to cancel, and the queues of which no job is to be started.
+    package func orders(for worker: WorkerID) async throws -> (cancelledJobs: [JobID], pausedQueues: [String]) {
+        let rows = try await pool.execute(WorkerStatements.orders, [.int64(worker.rawValue)])
+        return (
+            try rows.compactMap { try $0.decodeIfPresent(Int64.self, at: 0).map(JobID.init) },
+            try rows.compactMap { try $0.decodeIfPresent(String.self, at: 1) }
+        )
+    }
+
+    /// Stores what tasks of a worker said of their progress.
+    package func store(_ reports: [TaskProgress], of worker: WorkerID) async throws {
+        _ = try await pool.execute(
+            WorkerStatements.progress,
+            [
+                .int64(worker.rawValue), .int64s(reports.map(\.job.rawValue)), .doubles(reports.map(\.part)),
+                .optionalTexts(reports.map(\.note)),
+            ]
+        )
+    }
+
+    /// Makes the partitions of the next days, drops those past retention, and forgets workers that are long gone and
+    /// idempotency keys that have expired.
+    ///
+    /// - Returns: The partitions that were dropped.
+    package func tidy(_ retention: Retention) async throws -> [String] {
         _ = try await pool.execute(WorkerStatements.makePartitions)
         _ = try await pool.execute(WorkerStatements.forget)
+        while try await pool.execute(WorkerStatements.expireKeys).affected == WorkerStatements.expiryLimit {}
+        return try await pool.execute(
+            WorkerStatements.dropPartitions,
+            [.int32(retention.finishedDays), .int32(retention.historyDays)]
+        ).map { try $0.decode(String.self, at: 0) }
     }
 }

@@ -8,8 +8,8 @@ enum WorkerStatements {
     static let heartbeat = Statement(
         name: "heartbeat",
         sql: """
-            insert into holdfast.workers (id, name, queues, slots, lease_until)
-            values ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
+            insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
+            values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond')
             on conflict (id) do update set lease_until = excluded.lease_until
             """
     )
@@ -90,10 +90,54 @@ enum WorkerStatements {
             """
     )
 
+    /// What operators ask of a worker: jobs that it runs and is to cancel, and queues of which it is to start none.
+    static let orders = Statement(
+        name: "orders",
+        sql: """
+            select j.id as cancelled, null as paused
+            from holdfast.jobs j
+            join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by = $1
+            where j.cancel_requested_at is not null
+            union all
+            select null, q.name
+            from holdfast.queues q
+            where q.paused_at is not null
+            """
+    )
+
+    static let progress = Statement(
+        name: "store_progress",
+        sql: """
+            update holdfast.jobs j
+            set progress = p.part, progress_note = p.note
+            from unnest($2::bigint[], $3::double precision[], $4::text[]) as p(id, part, note)
+            where j.id = p.id and exists (
+                select from holdfast.key_lines k where k.lock_key = j.lock_key and k.held_by = $1)
+            """
+    )
+
     static let forget = Statement(
         name: "forget_workers",
         sql: "delete from holdfast.workers where lease_until < clock_timestamp() - interval '1 minute'"
     )
+
+    static let expiryLimit = 5000
+
+    static let expireKeys = Statement(
+        name: "expire_idempotency_keys",
+        sql: """
+            delete from holdfast.idempotency_keys
+            where idempotency_key in (
+                select idempotency_key
+                from holdfast.idempotency_keys
+                where expires_at <= clock_timestamp()
+                limit \(expiryLimit))
+            """
+    )
+
+    static let dropPartitions = Statement(name: "drop_partitions", sql: "select holdfast.drop_partitions($1, $2)")
+
+    static let joinLines = Statement(name: "join_lines", sql: "select queue, run_at from holdfast.join_lines($1, $2)")
 
     static let makePartitions = Statement(name: "make_partitions", sql: "select holdfast.make_partitions(7)")
 }

@@ -12,7 +12,7 @@ extension Worker {
             while !Task.isCancelled {
                 do {
                     let id = try await registry.nextID()
-                    try await registry.tidy()
+                    _ = try await registry.tidy(configuration.retention)
                     try await heartbeat(id)
                     return id
                 } catch {
@@ -34,55 +34,18 @@ extension Worker {
         }
     }
 
-    /// Leads when no other does: puts the lines of dead workers back in the queue, and makes partitions.
-    ///
-    /// - Parameters:
-    ///   - id: Its own number.
-    ///   - onRescue: Called when lines were put back.
-    func lead(_ id: WorkerID, onRescue: @Sendable () -> Void) async {
-        var isLeader = false
-        // After an outage the others' heartbeats come back first.
-        var rescueFrom = ContinuousClock.now
-        var nextTidy = ContinuousClock.now
-        await each(WorkerRegistry.heartbeatInterval, warning: "Upkeep not done") {
-            let leads: Bool
-            do {
-                leads = try await registry.lead(id)
-            } catch {
-                rescueFrom = .now + WorkerRegistry.heartbeatInterval * 2
-                throw error
-            }
-            if leads != isLeader {
-                isLeader = leads
-                logger.info(leads ? "Leads upkeep" : "Leads upkeep no more", metadata: ["worker.id": "\(id)"])
-            }
-            guard leads, ContinuousClock.now >= rescueFrom else { return }
-            let rescued = try await registry.rescue()
-            if !rescued.isEmpty {
-                logger.warning(
-                    "Rescued lines of workers whose lease lapsed",
-                    metadata: ["lines": "\(Set(rescued).count)", "worker.id": "\(id)"]
-                )
-                for queue in configuration.queues { wakeups.ready(queue) }
-                onRescue()
-            }
-            if ContinuousClock.now >= nextTidy {
-                try await registry.tidy()
-                nextTidy = .now + .seconds(3600)
-            }
-        }
-    }
-
     private func heartbeat(_ id: WorkerID) async throws {
         try await registry.heartbeat(
             id,
             name: configuration.name,
             queues: configuration.queues,
+            kinds: handlers.keys.sorted(),
             slots: configuration.slots
         )
     }
 
-    private func each(_ interval: Duration, warning: Logger.Message, _ body: () async throws -> Void) async {
+    /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged.
+    func each(_ interval: Duration, warning: Logger.Message, _ body: () async throws -> Void) async {
         var isFailing = false
         while !Task.isCancelled {
             do {

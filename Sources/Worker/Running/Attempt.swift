@@ -6,6 +6,9 @@ import Synchronization
 
 /// One attempt of a job: acquire, record, run, release, note what became of it.
 struct Attempt: Sendable {
+    /// How long a job of a kind that this worker does not know is left to the others.
+    private static let unknownKindDelay: Duration = .seconds(5)
+
     let job: ClaimedJob
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
@@ -18,13 +21,18 @@ struct Attempt: Sendable {
     ///
     /// - Returns: Whether the next job of the line may run now.
     func run() async -> Bool {
+        guard !job.isCancelled else {
+            ledger.note { $0.finish(job, .cancelled) }
+            return true
+        }
         guard job.attempt <= job.maxAttempts else {
             ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
             return true
         }
         guard let handler = runner.handlers[job.kind] else {
+            let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
             logger.warning("No handler for this kind of job; it waits for a worker that has one")
-            giveBack(after: .seconds(5))
+            ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
             return false
         }
         let start = ContinuousClock.now
@@ -48,15 +56,17 @@ struct Attempt: Sendable {
         logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.summary)"])
         let begun = Mutexed<PostgresTimestamp?>(nil)
         let validUntil = Mutexed(hold.validUntil)
+        let limit = job.timeout ?? job.duration + runner.configuration.grace
         let outcome = await Outcome {
-            try await runner.redlock.keep(hold, limit: job.duration + runner.configuration.grace) { extended in
+            try await runner.redlock.keep(hold, limit: limit) { extended in
                 validUntil.value = extended.validUntil
                 noteExtension(of: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
                 begun.value = try await recordAcquired(hold, since: start)
                 try Task.checkCancellation()
-                try await handler.run(TaskContext(job: job, key: claim.key, hold: hold, logger: logger))
+                let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.control.progress.post)
+                try await runner.control.tasks.run(job.id) { try await handler.run(context) }
             }
         }
         // A process that was frozen finds out late that its hold had ended.
@@ -141,6 +151,17 @@ struct Attempt: Sendable {
         case .refused(let reason):
             noteRefusal(reason)
             return fail(reason, startedAt)
+        case .cancelled:
+            logger.info("Job cancelled")
+            ledger.note { $0.finish(job, .cancelled, startedAt: startedAt) }
+            return true
+        case .said(.snoozed(let delay, let reason)):
+            ledger.note { $0.retry(job, error: reason, after: max(delay, .zero), counts: false) }
+            return false
+        case .said(.retried(let delay, let reason)):
+            return fail(reason, startedAt, retryAfter: max(delay, .zero))
+        case .said(.failed(let reason)):
+            return failForGood(reason, startedAt)
         case .lost, .overrun, .failed:
             return fail(outcome.reason ?? outcome.name, startedAt)
         }
@@ -152,15 +173,18 @@ struct Attempt: Sendable {
         ledger.note { $0.record(event) }
     }
 
-    private func fail(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {
-        guard job.attempt < job.maxAttempts else {
-            logger.info("Job failed", metadata: ["error": "\(reason)"])
-            ledger.note { $0.finish(job, .failed, error: reason, startedAt: startedAt) }
-            return true
-        }
+    private func fail(_ reason: String, _ startedAt: PostgresTimestamp?, retryAfter delay: Duration? = nil) -> Bool {
+        guard job.attempt < job.maxAttempts else { return failForGood(reason, startedAt) }
         logger.info("Attempt failed, to be retried", metadata: ["error": "\(reason)"])
-        ledger.note { $0.retry(job, error: reason, after: RetryBackoff.delay(afterAttempt: job.attempt)) }
+        let delay = delay ?? RetryBackoff.delay(afterAttempt: job.attempt)
+        ledger.note { $0.retry(job, error: reason, after: delay) }
         return false
+    }
+
+    private func failForGood(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {
+        logger.info("Job failed", metadata: ["error": "\(reason)"])
+        ledger.note { $0.finish(job, .failed, error: reason, startedAt: startedAt) }
+        return true
     }
 
     /// Puts the job back at its place, with no attempt burned.

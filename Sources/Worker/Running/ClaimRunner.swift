@@ -10,6 +10,7 @@ struct ClaimRunner: Sendable {
     let handlers: [String: any TaskHandler]
     let history: LockHistory
     let settler: Settler
+    let control: WorkerControl
     let logger: Logger
 
     /// Runs a claim, and settles it.
@@ -35,7 +36,8 @@ struct ClaimRunner: Sendable {
         for (index, job) in claim.jobs.enumerated() {
             if index > 0 {
                 let mayGoOn =
-                    ContinuousClock.now < end && !ledger.isStale && !Task.isCancelled && !Task.isShuttingDownGracefully
+                    ContinuousClock.now < end && !ledger.isStale && !control.paused.contains(claim.queue)
+                    && !Task.isCancelled && !Task.isShuttingDownGracefully
                 guard mayGoOn else { return }
                 ledger.settleSoon()
             }

@@ -16,7 +16,11 @@ enum Outcome: Sendable {
     case lost(margin: Duration?)
     /// The task went past its limit.
     case overrun
+    /// Somebody cancelled the job.
+    case cancelled
     case failed(String)
+    /// The task said what is to become of the job.
+    case said(TaskEnd)
 
     /// Runs an attempt's work, and sorts out how it ended.
     init(_ body: () async throws -> Void) async {
@@ -33,6 +37,10 @@ enum Outcome: Sendable {
             self = .stale(error.description)
         } catch let error as HistoryOutage {
             self = .outage(error.description)
+        } catch is JobCancelled {
+            self = .cancelled
+        } catch let end as TaskEnd {
+            self = .said(end)
         } catch is CancellationError where Task.isCancelled {
             self = .interrupted
         } catch {
@@ -58,7 +66,9 @@ enum Outcome: Sendable {
         case .refused: "refused"
         case .lost: "lost"
         case .overrun: "overrun"
-        case .failed: "failed"
+        case .cancelled: "cancelled"
+        case .failed, .said(.failed), .said(.retried): "failed"
+        case .said(.snoozed): "snoozed"
         }
     }
 
@@ -68,6 +78,8 @@ enum Outcome: Sendable {
         case .succeeded: nil
         case .interrupted: "the worker shut down"
         case .outage(let reason), .stale(let reason), .refused(let reason), .failed(let reason): reason
+        case .said(let end): end.description
+        case .cancelled: JobCancelled().description
         case .lost: "the lock could not be extended, and the task was cancelled"
         case .overrun: "the task took longer than declared, and was cancelled"
         }
