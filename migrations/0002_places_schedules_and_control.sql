@@ -196,7 +196,8 @@ create function holdfast.submit(
 declare
     field  text;
     id     bigint;
-    known  record;
+    is_new boolean;
+    same   boolean;
     limits holdfast.queues;
 begin
     field := case
@@ -207,7 +208,7 @@ begin
         when queue is null or octet_length(queue) not between 1 and 128 then 'queue must have 1 to 128 bytes'
         when priority is null or priority not between 0 and 9 then 'priority must be from 0 to 9'
         when max_attempts is null or max_attempts not between 1 and 1000 then 'max_attempts must be from 1 to 1000'
-        when lock_ttl_ms is null or lock_ttl_ms not between 1000 and 600000 then 'lock_ttl_ms must be from 1000 to 600000'
+        when lock_ttl_ms is null or lock_ttl_ms not between 1000 and 60000 then 'lock_ttl_ms must be from 1000 to 60000'
         when duration_ms is null or duration_ms not between 0 and 86400000 then 'duration_ms must be from 0 to 86400000'
         when timeout_ms not between 1 and 604800000 then 'timeout_ms must be from 1 to 604800000'
         when octet_length(metadata::text) > 16384 then 'metadata must have at most 16384 bytes'
@@ -218,14 +219,14 @@ begin
         raise exception '%', field using errcode = 'invalid_parameter_value', column = split_part(field, ' ', 1);
     end if;
     if idempotency_key is not null then
-        select r.* into known
+        select r.job_id, r.is_new, r.is_same into id, is_new, same
         from holdfast.reserve_ids(array[idempotency_key], array[holdfast.job_digest(
             key, kind, value, queue, priority, run_at, max_attempts, lock_ttl_ms, duration_ms, timeout_ms, metadata)]) r;
-        if not known.is_same then
-            raise exception 'idempotency_key % has been used for job %, which is another', idempotency_key, known.job_id
+        if not same then
+            raise exception 'idempotency_key % has been used for job %, which is another', idempotency_key, id
                 using errcode = 'unique_violation', column = 'idempotency_key';
-        elsif not known.is_new then
-            return known.job_id;
+        elsif not is_new then
+            return id;
         end if;
     end if;
     select q.* into limits from holdfast.queues q where q.name = queue;
@@ -234,13 +235,13 @@ begin
             using errcode = 'program_limit_exceeded', hint = 'Submit it later.';
     end if;
     -- It joins its line in a transaction of the upkeep's: a caller that takes long must not keep the line locked.
+    id := coalesce(id, nextval('holdfast.jobs_id_seq'));
     insert into holdfast.jobs
         (id, lock_key, kind, value, queue, priority, run_at, max_attempts, lock_ttl_ms, duration_ms, timeout_ms,
          metadata, traceparent)
     values
-        (coalesce(known.job_id, nextval('holdfast.jobs_id_seq')), key, kind, value, queue, priority,
-         coalesce(run_at, clock_timestamp()), max_attempts, lock_ttl_ms, duration_ms, timeout_ms, metadata, traceparent)
-    returning jobs.id into id;
+        (id, key, kind, value, queue, priority,
+         coalesce(run_at, clock_timestamp()), max_attempts, lock_ttl_ms, duration_ms, timeout_ms, metadata, traceparent);
     return id;
 end
 $$;

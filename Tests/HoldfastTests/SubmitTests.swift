@@ -1,0 +1,233 @@
+import Holdfast
+import Postgres
+import Redlock
+import TestSupport
+import Testing
+
+@Suite(.freshDatabase, .timeLimit(.minutes(3)))
+struct SubmitTests {
+    private var database: TestDatabase { FreshDatabase.current }
+    private var submissions: Submissions {
+        Submissions(store: database.store, wakeups: Wakeups(pool: database.pool, logger: .quiet))
+    }
+
+    private func job(_ key: String, _ value: String = "v", _ change: (inout NewJob) -> Void = { _ in }) throws -> NewJob
+    {
+        var job = try NewJob(key: key, value: value)
+        change(&job)
+        return job
+    }
+
+    private func joinLines() async throws -> [(queue: String, dueAt: PostgresTimestamp)] {
+        try await WorkerRegistry(pool: database.pool).joinLines(since: .negativeInfinity, limit: 1000)
+    }
+
+    private func now() async throws -> PostgresTimestamp {
+        try await database.column(PostgresTimestamp.self, "select clock_timestamp()")[0]
+    }
+
+    private func submitBySQL(_ arguments: String) async throws -> JobID {
+        JobID(try await database.column(Int64.self, "select holdfast.submit(\(arguments))")[0])
+    }
+
+    @Test
+    func `every field of a submission is found again, and reaches the worker`() async throws {
+        let runAt = try await now().advanced(by: .seconds(-5))
+        let new = try job("k", "text") { job in
+            job.kind = "mail"
+            job.queue = "other"
+            job.priority = 0
+            job.runAt = runAt
+            job.maxAttempts = 3
+            job.timeout = .seconds(7)
+            job.metadata = #"{"customer": 42}"#
+            job.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        }
+        let receipt = try await submissions.submit(new)
+        let found = try #require(try await database.store.find(receipt.id))
+        #expect(found.kind == "mail" && found.queue == "other" && found.priority == 0 && found.maxAttempts == 3)
+        #expect(found.timeout == .seconds(7) && found.runAt == runAt && found.metadata == new.metadata)
+        #expect(found.traceparent == new.traceparent)
+        #expect(found.state == .queued)
+        let worker = try await database.makeWorker()
+        var floors = ClaimFloors()
+        let claims = try await database.store.claim(
+            for: worker,
+            queues: ["default", "other"],
+            limit: 9,
+            runLimit: 9,
+            floors: &floors
+        )
+        let claimed = try #require(claims.first?.jobs.first)
+        #expect(claimed.kind == "mail" && claimed.timeout == .seconds(7) && claimed.metadata == new.metadata)
+        #expect(claimed.traceparent == new.traceparent && claimed.maxAttempts == 3 && !claimed.isCancelled)
+    }
+
+    @Test
+    func `a scheduled job opens no line until it is due, and joins the end of its line then`() async throws {
+        let later = try await now().advanced(by: .seconds(3600))
+        let scheduled = try await submissions.submit(try job("k", "scheduled") { $0.runAt = later })
+        #expect(try await database.store.find(scheduled.id)?.state == .scheduled)
+        #expect(try await database.lines() == [])
+        #expect(try await joinLines().isEmpty)
+        let direct = try await database.enqueue("k")[0]
+        try await database.run("update holdfast.jobs set run_at = clock_timestamp() where place is null")
+        #expect(try await joinLines().map(\.queue) == ["default"])
+        #expect(try await database.store.find(scheduled.id)?.state == .queued)
+        let claims = try await database.claim(for: database.makeWorker())
+        #expect(claims.flatMap(\.jobs).map(\.id) == [direct.id, scheduled.id])
+        let result = try await database.store.settle(claims.map(Settlement.allSucceeded))
+        #expect(result == [.settled(hasMore: false)])
+        #expect(try await database.isTrue("select not exists (select from holdfast.doctor())"))
+    }
+
+    @Test
+    func `what is submitted from SQL is there when its transaction commits, and runs in order`() async throws {
+        let aborted = try await postgresError {
+            try await database.pool.withTransaction { connection in
+                try await connection.executeScript("select holdfast.submit('k', 'never'); select 1 / 0")
+            }
+        }
+        #expect(aborted != nil)
+        let ids = try await database.pool.withTransaction { connection in
+            try await (0..<3).asyncMap { number in
+                let sql = "select holdfast.submit(key => 'k', value => 'v\(number)', duration_ms => 0)"
+                return try await connection.execute(Statement(name: "submit", sql: sql, isPrepared: false))[0]
+                    .decode(Int64.self, at: 0)
+            }
+        }
+        #expect(try await joinLines().count == 3)
+        let claims = try await database.claim(for: database.makeWorker())
+        #expect(claims.flatMap(\.jobs).map(\.id.rawValue) == ids)
+        #expect(claims.flatMap(\.jobs).map(\.value) == ["v0", "v1", "v2"])
+    }
+
+    @Test
+    func `a caller's open transaction keeps nobody's line locked`() async throws {
+        try await database.pool.withTransaction { connection in
+            try await connection.executeScript("select holdfast.submit('k', 'open')")
+            try await database.enqueue("k")
+            let claims = try await database.claim(for: database.makeWorker())
+            #expect(try await database.store.settle(claims.map(Settlement.allSucceeded)) == [.settled(hasMore: false)])
+        }
+    }
+
+    @Test(arguments: [
+        ("key => ''", "key"), ("key => 'locks:k'", "key"), ("key => 'holdfast:k'", "key"),
+        ("key => repeat('x', 513)", "key"), ("key => null", "key"), ("value => repeat('x', 1048577)", "value"),
+        ("kind => ''", "kind"), ("queue => repeat('x', 129)", "queue"), ("priority => 10", "priority"),
+        ("max_attempts => 0", "max_attempts"), ("lock_ttl_ms => 999", "lock_ttl_ms"),
+        ("lock_ttl_ms => 60001", "lock_ttl_ms"), ("duration_ms => -1", "duration_ms"),
+        ("timeout_ms => 0", "timeout_ms"), ("metadata => to_jsonb(repeat('x', 16384))", "metadata"),
+        ("idempotency_key => ''", "idempotency_key"),
+    ])
+    func `SQL's submit names the argument that is out of bounds`(argument: String, name: String) async throws {
+        let key = name == "key" ? "" : "key => 'k', "
+        let value = name == "value" ? "" : ", value => 'v'"
+        let error = try await postgresError { _ = try await submitBySQL(key + argument + value) }
+        #expect(error?.sqlState == "22023")
+        #expect(error?.message.hasPrefix("\(name) must") == true)
+    }
+
+    @Test
+    func `both ways to submit have the same bounds`() async throws {
+        let source = try await database.column(
+            String.self,
+            "select prosrc from pg_proc where oid = 'holdfast.submit'::regproc"
+        )[0]
+        for (field, range) in [
+            ("priority", NewJob.priorityRange), ("max_attempts", NewJob.maxAttemptsRange),
+            ("lock_ttl_ms", NewJob.lockTTLRange), ("duration_ms", NewJob.durationRange),
+            ("timeout_ms", NewJob.timeoutRange),
+        ] {
+            #expect(source.contains("\(field) not between \(range.lowerBound) and \(range.upperBound) "), "\(field)")
+        }
+        #expect(source.contains("octet_length(value) > \(NewJob.maximumValueBytes) "))
+        #expect(source.contains("octet_length(metadata::text) > \(NewJob.maximumMetadataBytes) "))
+        #expect(source.contains("octet_length(kind) not between 1 and \(NewJob.maximumNameBytes) "))
+        #expect(
+            source.contains("octet_length(idempotency_key) not between 1 and \(NewJob.maximumIdempotencyKeyBytes) ")
+        )
+    }
+
+    @Test
+    func `the same idempotency key and content is the same job, however it comes`() async throws {
+        let new = try job("k") { $0.idempotencyKey = "once" }
+        let receipts = try await withThrowingTaskGroup(of: JobReceipt.self) { group in
+            // Two intakes, each with batches of its own.
+            let intakes = [submissions, submissions]
+            for number in 0..<40 { group.addTask { try await intakes[number % 2].submit(new) } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(receipts.count == 40 && receipts.count(where: \.isNew) == 1)
+        #expect(Set(receipts.map(\.id)).count == 1)
+        #expect(try await submitBySQL("key => 'k', value => 'v', idempotency_key => 'once'") == receipts[0].id)
+        #expect(try await database.int("select count(*) from holdfast.jobs") == 1)
+        let found = try #require(try await database.store.find(receipts[0].id))
+        #expect(found.state == .queued)
+        #expect(try await database.claim(for: database.makeWorker()).flatMap(\.jobs).map(\.id) == [receipts[0].id])
+    }
+
+    @Test
+    func `an idempotency key used for something else is refused, until it has expired`() async throws {
+        let first = try await submissions.submit(try job("k") { $0.idempotencyKey = "once" })
+        let other = try job("k", "other") { $0.idempotencyKey = "once" }
+        await #expect(throws: SubmissionRefusal.idempotencyKeyUsed(key: "once", job: first.id)) {
+            try await submissions.submit(other)
+        }
+        let error = try await postgresError {
+            _ = try await submitBySQL("key => 'k', value => 'other', idempotency_key => 'once'")
+        }
+        #expect(error?.sqlState == "23505")
+        #expect(error?.message.contains("job \(first.id)") == true)
+        try await database.run("update holdfast.idempotency_keys set expires_at = clock_timestamp()")
+        let second = try await submissions.submit(other)
+        #expect(second.isNew && second.id != first.id)
+        try await database.run("update holdfast.idempotency_keys set expires_at = clock_timestamp()")
+        _ = try await WorkerRegistry(pool: database.pool).tidy(Retention())
+        #expect(try await database.int("select count(*) from holdfast.idempotency_keys") == 0)
+    }
+
+    @Test
+    func `a full queue refuses, and takes jobs again when some have finished`() async throws {
+        try await database.run("select holdfast.limit_queue('default', 3, null)")
+        let submissions = submissions
+        for number in 0..<3 { _ = try await submissions.submit(try job("k\(number)")) }
+        await #expect(throws: SubmissionRefusal.queueFull(queue: "default", limit: 3)) {
+            try await submissions.submit(try job("k3"))
+        }
+        _ = try await submissions.submit(try job("k3") { $0.queue = "other" })
+        try await database.run("update holdfast.queues set depth_at = '-infinity'")
+        try await database.run("select holdfast.queue_limits()")
+        let error = try await postgresError { _ = try await submitBySQL("key => 'k', value => 'v'") }
+        #expect(error?.sqlState == "54000")
+        let claims = try await database.claim(for: database.makeWorker(), limit: 1)
+        _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
+        try await database.run("update holdfast.queues set depth_at = '-infinity'")
+        let another = self.submissions
+        _ = try await another.submit(try job("k3"))
+        await #expect(throws: SubmissionRefusal.self) { try await another.submit(try job("k4")) }
+    }
+
+    @Test
+    func `a full line refuses, and leaves the other keys alone`() async throws {
+        try await database.run("select holdfast.limit_queue('default', null, 2)")
+        let submissions = submissions
+        for _ in 0..<2 { _ = try await submissions.submit(try job("hot")) }
+        await #expect(throws: SubmissionRefusal.lineFull(key: try LockKey("hot"), limit: 2)) {
+            try await submissions.submit(try job("hot"))
+        }
+        _ = try await submissions.submit(try job("cold"))
+        let claims = try await database.claim(for: database.makeWorker())
+        _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
+        _ = try await submissions.submit(try job("hot"))
+    }
+}
+
+extension Sequence {
+    fileprivate func asyncMap<Value>(_ transform: (Element) async throws -> Value) async rethrows -> [Value] {
+        var values: [Value] = []
+        for element in self { values.append(try await transform(element)) }
+        return values
+    }
+}
