@@ -225,6 +225,19 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "WorkerTests",
+            dependencies: [
+                "Holdfast",
+                "Postgres",
+                "Redis",
+                "Redlock",
+                "TestSupport",
+                "Worker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "Holdfast",

@@ -119,6 +119,7 @@ struct Attempt: Sendable {
         var event = LockEvent(outcome.endOfHold, job, of: claim, at: moment)
         event.token = hold.token
         event.votes = votes
+        event.outcome = outcome.name
         event.held = hold.acquiredAt.duration(to: moment)
         event.reason = outcome.reason
         event.notBefore = begun
