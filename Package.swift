@@ -15,7 +15,7 @@ let package = Package(
     products: [
         .executable(name: "holdfast", targets: ["Command"]),
         .executable(name: "holdfast-bench", targets: ["Bench"]),
-        .library(name: "Holdfast", targets: ["Holdfast"]),
+        .library(name: "Holdfast", targets: ["Holdfast", "Worker"]),
         .library(name: "Redlock", targets: ["Redlock"]),
     ],
     dependencies: [
@@ -228,6 +228,7 @@ let package = Package(
             name: "WorkerTests",
             dependencies: [
                 "Holdfast",
+                "LocalStack",
                 "Postgres",
                 "Redis",
                 "Redlock",

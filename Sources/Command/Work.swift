@@ -29,6 +29,18 @@ struct Work: AsyncParsableCommand {
     )
     var drainSeconds: Int?
 
+    @Option(
+        name: .customLong("keep-finished-days"),
+        help: "How long finished jobs are kept. HOLDFAST_RETENTION_FINISHED_DAYS. Default: 30."
+    )
+    var keepFinishedDays: Int?
+
+    @Option(
+        name: .customLong("keep-history-days"),
+        help: "How long the lock history is kept. HOLDFAST_RETENTION_HISTORY_DAYS. Default: 400."
+    )
+    var keepHistoryDays: Int?
+
     @OptionGroup var common: CommonOptions
     @OptionGroup var nodes: NodeOptions
 
@@ -39,6 +51,8 @@ struct Work: AsyncParsableCommand {
         let own: [String: String?] = [
             "worker.slots": slots.map(String.init), "worker.queues": queues, "worker.name": name,
             "worker.drainSeconds": drainSeconds.map(String.init),
+            "retention.finishedDays": keepFinishedDays.map(String.init),
+            "retention.historyDays": keepHistoryDays.map(String.init),
         ]
         let flags = own.merging(common.values) { $1 }.merging(nodes.values) { $1 }
         let settings = try await Settings(flags: flags, file: common.configurationFile)
@@ -53,9 +67,15 @@ struct Work: AsyncParsableCommand {
             default: configuration.slots
         )
         configuration.queues = settings.list("worker.queues") ?? configuration.queues
+        configuration.retention.finishedDays = Int32(
+            try settings.integer("retention.finishedDays", flag: "--keep-finished-days", in: 1...36_500, default: 30)
+        )
+        configuration.retention.historyDays = Int32(
+            try settings.integer("retention.historyDays", flag: "--keep-history-days", in: 1...36_500, default: 400)
+        )
         let drain = try settings.integer("worker.drainSeconds", flag: "--drain-seconds", in: 0...86_400, default: 30)
         let logger = try settings.makeLogger(configuration.name)
-        let backends = try settings.backends("worker", connections: 8, logger)
+        let backends = try settings.backends("worker", connections: configuration.connections, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
             let worker = Worker(

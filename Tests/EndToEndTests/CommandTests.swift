@@ -17,6 +17,8 @@ struct CommandTests {
             ["serve", "--port", "70000", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a"],
             "--port must be"
         ),
+        (["queues", "limit", "default", "--jobs", "-1"], "--jobs"),
+        (["work", "--keep-history-days", "0", "--database-url", "host=/nowhere"], "--keep-history-days must be"),
         (["migrate", "--log-level", "loud"], "--log-level must be one of"),
         (["migrate", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["dev", "--port", "-1"], "--port"),
@@ -27,7 +29,10 @@ struct CommandTests {
         #expect(output.contains(text), "\(output)")
     }
 
-    @Test(arguments: [[], ["dev"], ["serve"], ["work"], ["migrate"]])
+    @Test(arguments: [
+        [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
+        ["queues", "limit"],
+    ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])
         #expect(output.contains("USAGE: holdfast"))
@@ -95,6 +100,30 @@ struct CommandTests {
                 #expect(acquired["job.fence"] != nil && acquired["job.id"] != nil && acquired["worker.id"] != nil)
                 #expect(acquired["lock.votes"] == "granted,granted,granted")
             }
+        }
+    }
+
+    @Test func `operators pause, limit and resume a queue, and repair lines`() async throws {
+        try await TestSystem.with { system in
+            func run(_ arguments: String..., status: Int32 = 0) async throws -> String {
+                try await Program.run(arguments, environment: system.environment, status: status)
+            }
+            #expect(try await run("queues", "pause", "default").contains("Queue default is paused."))
+            #expect(try await run("queues", "limit", "default", "--line", "5").contains("5 jobs of a key"))
+            let queue = "select count(*) from holdfast.queues where paused_at is not null and line_limit = 5"
+            #expect(try await system.count(queue) == 1)
+            _ = try await run("queues", "resume", "default")
+            #expect(try await system.count(queue) == 0)
+            #expect(try await run("doctor").contains("The queue is in order."))
+            _ = try await system.texts(
+                """
+                insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
+                values ('empty', 'default', 5, clock_timestamp(), 1) returning lock_key
+                """
+            )
+            #expect(try await run("doctor", status: 1).contains("line without jobs: key empty"))
+            #expect(try await run("doctor", "--repair").contains("Lines put in order: 1."))
+            #expect(try await run("doctor").contains("The queue is in order."))
         }
     }
 }

@@ -1,10 +1,10 @@
 /// How long what is over is kept.
-package struct Retention: Sendable, Equatable {
+public struct Retention: Sendable, Equatable {
     /// Days that finished jobs are kept; default 30.
-    package var finishedDays: Int32 = 30
+    public var finishedDays: Int32 = 30
     /// Days that the lock history is kept; default 400.
-    package var historyDays: Int32 = 400
+    public var historyDays: Int32 = 400
 
     /// The defaults.
-    package init() {}
+    public init() {}
 }

@@ -1,0 +1,102 @@
+package import Postgres
+
+/// What operators do with queues and jobs; each is a function of the database too, for those who have `psql` at hand.
+package struct QueueOperations: Sendable {
+    /// Something that is out of line.
+    package struct Problem: Sendable, CustomStringConvertible {
+        package let name: String
+        package let key: String?
+        package let job: JobID?
+        package let detail: String
+
+        package var description: String {
+            let place = [key.map { "key \($0)" }, job.map { "job \($0)" }].compactMap { $0 }
+            return "\(name): \((place + [detail]).joined(separator: ", "))"
+        }
+    }
+
+    private let pool: PostgresPool
+    private let deadline: Duration
+
+    package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
+        self.pool = pool
+        self.deadline = deadline
+    }
+
+    /// Cancels a job.
+    ///
+    /// - Returns: `cancelled`; `running` when its worker is to cancel its task; or the state that it had ended in.
+    /// - Throws: ``PostgresError``; with SQLSTATE P0002 when there is no such job.
+    package func cancel(_ job: JobID) async throws -> Job.State? {
+        let rows = try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
+        return Job.State(rawValue: try rows[0].decode(String.self, at: 0))
+    }
+
+    /// Lets a finished job run again, at the end of its line.
+    package func retry(_ job: JobID) async throws {
+        _ = try await pool.execute(OperationStatements.retry, [.int64(job.rawValue)], within: deadline)
+    }
+
+    /// Changes the priority of an unfinished job, 0 (first) to 9, and that of its line.
+    package func setPriority(_ job: JobID, _ priority: Int32) async throws {
+        _ = try await pool.execute(
+            OperationStatements.setPriority,
+            [.int64(job.rawValue), .int32(priority)],
+            within: deadline
+        )
+    }
+
+    /// Starts no more jobs of a queue.
+    package func pause(_ queue: String) async throws {
+        _ = try await pool.execute(OperationStatements.pause, [.text(queue)], within: deadline)
+    }
+
+    /// Starts the jobs of a paused queue again.
+    package func resume(_ queue: String) async throws {
+        _ = try await pool.execute(OperationStatements.resume, [.text(queue)], within: deadline)
+    }
+
+    /// Sets how many unfinished jobs a queue may have, and any key in it; `nil` for any number.
+    package func limit(_ queue: String, jobs: Int?, line: Int?) async throws {
+        _ = try await pool.execute(
+            OperationStatements.limit,
+            [.text(queue), .int32(jobs.map { Int32($0) }), .int32(line.map { Int32($0) })],
+            within: deadline
+        )
+    }
+
+    /// What is out of line in the queue, the first thousand; it looks at every line and job.
+    package func problems() async throws -> [Problem] {
+        try await pool.execute(OperationStatements.doctor, [], within: .seconds(300)).map { row in
+            Problem(
+                name: try row.decode(String.self, at: 0),
+                key: try row.decodeIfPresent(String.self, at: 1),
+                job: try row.decodeIfPresent(Int64.self, at: 2).map(JobID.init),
+                detail: try row.decode(String.self, at: 3)
+            )
+        }
+    }
+
+    /// Puts lines in order.
+    ///
+    /// - Returns: How many.
+    /// - Throws: ``PostgresError``.
+    package func repair() async throws -> Int {
+        try await pool.execute(OperationStatements.repair, [], within: .seconds(300))[0].decode(Int.self, at: 0)
+    }
+}
+
+/// The statements of operators.
+private enum OperationStatements {
+    static let cancel = Statement(name: "cancel", sql: "select holdfast.cancel($1)")
+    static let retry = Statement(name: "retry", sql: "select holdfast.retry($1)")
+    static let setPriority = Statement(name: "set_priority", sql: "select holdfast.set_priority($1, $2)")
+    static let pause = Statement(name: "pause", sql: "select holdfast.pause($1)")
+    static let resume = Statement(name: "resume", sql: "select holdfast.resume($1)")
+    static let limit = Statement(name: "limit_queue", sql: "select holdfast.limit_queue($1, $2, $3)")
+    static let doctor = Statement(
+        name: "doctor",
+        sql: "select problem, lock_key, job_id, detail from holdfast.doctor() limit 1000"
+    )
+    static let repair = Statement(name: "repair", sql: "select holdfast.repair()")
+}
