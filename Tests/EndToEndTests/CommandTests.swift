@@ -112,6 +112,13 @@ struct CommandTests {
             #expect(try await run("queues", "limit", "default", "--line", "5").contains("5 jobs of a key"))
             let queue = "select count(*) from holdfast.queues where paused_at is not null and line_limit = 5"
             #expect(try await system.count(queue) == 1)
+            try await system.withIntake { intake in
+                for number in 1...5 { _ = try await intake.submit("k", "\(number)") }
+                let refused = try await intake.post("/v1/jobs", #"{"key":"k","value":"6"}"#)
+                #expect(refused.status == 429 && refused.headers["retry-after"] == "1")
+                #expect(refused.body.contains("the line of key k is full"))
+                _ = try await intake.submit("other", "1")
+            }
             _ = try await run("queues", "resume", "default")
             #expect(try await system.count(queue) == 0)
             #expect(try await run("doctor").contains("The queue is in order."))

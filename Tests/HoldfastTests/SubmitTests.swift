@@ -103,6 +103,16 @@ struct SubmitTests {
     }
 
     @Test
+    func `two that let jobs join at once do not change their order`() async throws {
+        _ = try await submitBySQL("'k', 'v'")
+        try await database.pool.withTransaction { connection in
+            try await connection.executeScript("select holdfast.join_lines('-infinity', 0)")
+            #expect(try await joinLines().isEmpty)
+        }
+        #expect(try await joinLines().count == 1)
+    }
+
+    @Test
     func `a caller's open transaction keeps nobody's line locked`() async throws {
         try await database.pool.withTransaction { connection in
             try await connection.executeScript("select holdfast.submit('k', 'open')")

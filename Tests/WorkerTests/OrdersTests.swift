@@ -52,6 +52,21 @@ struct OrdersTests {
     }
 
     @Test
+    func `a job that was to be cancelled when its worker died is not run again`() async throws {
+        try await TestWorkers.with { (workers) async throws in
+            let id = try await workers.submit("k", 1)
+            let next = try await workers.submit("k", 2)
+            try await workers.run("update holdfast.jobs set cancel_requested_at = clock_timestamp() where id = $1", id)
+            try await workers.withWorker(handler) {
+                let job = try await workers.outcome(of: id)
+                #expect(job.state == .cancelled && job.startedAt == nil)
+                #expect(try await workers.attempts(of: id) == [])
+                #expect(try await workers.outcome(of: next).state == .succeeded)
+            }
+        }
+    }
+
+    @Test
     func `a queue that is paused starts nothing more, not even of a run that goes on, until it is resumed`()
         async throws
     {

@@ -23,6 +23,8 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch let field as InvalidField {
             return try Problem(.badRequest, field.description, [(field.name, field.reason)])
                 .response(from: request, context: context)
+        } catch let refusal as SubmissionRefusal {
+            return try Self.problem(of: refusal).response(from: request, context: context)
         } catch let error as any HTTPResponseError {
             return try Problem(error.status, Self.detail(of: error, request))
                 .response(from: request, context: context)
@@ -46,6 +48,13 @@ struct ProblemMiddleware: RouterMiddleware {
         default:
             context.logger.error("Request failed", metadata: ["error": "\(error)"])
             return Problem(.internalServerError, "something went wrong here; the log of the intake says what")
+        }
+    }
+
+    private static func problem(of refusal: SubmissionRefusal) -> Problem {
+        switch refusal {
+        case .queueFull, .lineFull: Problem(.tooManyRequests, refusal.description, retryAfter: 1)
+        case .idempotencyKeyUsed: Problem(.unprocessableContent, refusal.description)
         }
     }
 
