@@ -89,6 +89,8 @@ struct Attempt: Sendable {
         event.votes = hold.votes
         event.validity = hold.acquiredAt.duration(to: hold.validUntil)
         event.waited = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        await ledger.settled()
+        try Task.checkCancellation()
         do {
             return try await runner.history.append(event)
         } catch let stale as StaleClaim {
