@@ -144,9 +144,12 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
+                "Holdfast",
                 "LocalStack",
+                "Postgres",
                 "Redis",
                 "Redlock",
+                "Worker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

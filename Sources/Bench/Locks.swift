@@ -119,7 +119,7 @@ struct Locks: AsyncParsableCommand {
 
 extension String {
     /// With blanks up to a width.
-    fileprivate func padded(_ width: Int) -> String {
+    func padded(_ width: Int) -> String {
         padding(toLength: max(width, count), withPad: " ", startingAt: 0)
     }
 }
