@@ -19,6 +19,9 @@ struct Depth: AsyncParsableCommand {
     @Option(help: "How many jobs are measured at each depth.")
     var jobs = 20_000
 
+    @Option(help: "The most jobs of one key in one claim.")
+    var runLimit = 1
+
     @Flag(help: "Print the plan of the claim at each depth.")
     var plans = false
 
@@ -33,11 +36,12 @@ struct Depth: AsyncParsableCommand {
 
     func validate() throws {
         _ = try depths()
+        guard (1...1000).contains(runLimit) else { throw ValidationError("--run-limit must be from 1 to 1000.") }
         guard (500...10_000_000).contains(jobs) else { throw ValidationError("--jobs must be from 500 to 10000000.") }
     }
 
     func run() async throws {
-        print("waiting   keys      stored/s   claimed and settled/s")
+        print("waiting   keys      stored/s  settled/s  of a job, µs: claim, record, settle")
         for depth in try depths() {
             for keys in Set([min(1000, depth), depth]).sorted() {
                 try await BenchDatabase.with { database in
@@ -52,34 +56,45 @@ struct Depth: AsyncParsableCommand {
                         )
                     }
                     let stored = Double(jobs) / start.duration(to: .now).seconds
-                    let settled = try await drain(database)
-                    print(
-                        "\(depthText)  \(String(keys).padded(8))  \(Int(stored).description.padded(9))  \(Int(settled))"
-                    )
+                    let cost = try await drain(database)
+                    let parts = [cost.claim, cost.record, cost.settle].map { $0.short.padded(9) }.joined()
+                    let rates = "\(Int(stored).description.padded(10))\(Int(cost.rate).description.padded(11))"
+                    print("\(depthText)  \(String(keys).padded(8))  \(rates)\(parts)")
                     if plans { try await printPlan(database) }
                 }
             }
         }
     }
 
-    /// - Returns: Jobs a second.
-    private func drain(_ database: BenchDatabase) async throws -> Double {
+    /// What draining cost, in microseconds a job.
+    private struct Cost {
+        var claim = 0.0
+        var record = 0.0
+        var settle = 0.0
+
+        var rate: Double { 1_000_000 / (claim + record + settle) }
+    }
+
+    private func drain(_ database: BenchDatabase) async throws -> Cost {
+        let clock = ContinuousClock()
+        var times = (claim: Duration.zero, record: Duration.zero, settle: Duration.zero)
         let registry = WorkerRegistry(pool: database.pool)
         let worker = try await registry.nextID()
         let history = LockHistory(pool: database.pool)
         var floors = ClaimFloors()
         var done = 0
-        let start = ContinuousClock.now
         while done < jobs {
             try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: 500)
+            let start = clock.now
             let claims = try await database.store.claim(
                 for: worker,
                 queues: ["default"],
                 limit: 500,
-                runLimit: 25,
+                runLimit: runLimit,
                 floors: &floors
             )
             guard !claims.isEmpty else { break }
+            let claimed = clock.now
             var settlements: [Settlement] = []
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for claim in claims {
@@ -89,6 +104,7 @@ struct Depth: AsyncParsableCommand {
                 }
                 try await group.waitForAll()
             }
+            let recorded = clock.now
             for claim in claims {
                 var settlement = Settlement(of: claim)
                 for job in claim.jobs {
@@ -100,8 +116,16 @@ struct Depth: AsyncParsableCommand {
                 settlements.append(settlement)
             }
             _ = try await database.store.settle(settlements)
+            times.claim += start.duration(to: claimed)
+            times.record += claimed.duration(to: recorded)
+            times.settle += recorded.duration(to: clock.now)
         }
-        return Double(done) / start.duration(to: .now).seconds
+        let perJob = 1_000_000 / Double(max(done, 1))
+        return Cost(
+            claim: times.claim.seconds * perJob,
+            record: times.record.seconds * perJob,
+            settle: times.settle.seconds * perJob
+        )
     }
 
     private func printPlan(_ database: BenchDatabase) async throws {
