@@ -177,7 +177,8 @@ struct NodeFaultTests {
                     report("reset in mid-reply", acquisition)
                     let verdicts = acquisition.votes.map(\.verdict)
                     #expect(verdicts.prefix(3 - broken).allSatisfy { $0 == .granted })
-                    #expect(verdicts.suffix(broken).allSatisfy { $0 == .unreachable })
+                    // On a busy machine the reset may come after the deadline.
+                    #expect(verdicts.suffix(broken).allSatisfy { [.unreachable, .late].contains($0) })
                     if let hold = acquisition.hold {
                         #expect(broken == 1)
                         #expect(await other.tryAcquire(key, token: "u", ttl: .seconds(5)).ending == .held)
