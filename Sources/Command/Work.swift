@@ -30,6 +30,16 @@ struct Work: AsyncParsableCommand {
     var drainSeconds: Int?
 
     @Option(
+        name: .customLong("listen-url"),
+        help: ArgumentHelp(
+            "The database once more, past a pooler that cannot carry notifications. HOLDFAST_DATABASE_LISTEN_URL.",
+            discussion: "Default: --database-url. Without notifications, work is found by looking each second.",
+            valueName: "url"
+        )
+    )
+    var listenURL: String?
+
+    @Option(
         name: .customLong("keep-finished-days"),
         help: "How long finished jobs are kept. HOLDFAST_RETENTION_FINISHED_DAYS. Default: 30."
     )
@@ -51,7 +61,7 @@ struct Work: AsyncParsableCommand {
         let own: [String: String?] = [
             "worker.slots": slots.map(String.init), "worker.queues": queues, "worker.name": name,
             "worker.drainSeconds": drainSeconds.map(String.init),
-            "retention.finishedDays": keepFinishedDays.map(String.init),
+            "database.listenURL": listenURL, "retention.finishedDays": keepFinishedDays.map(String.init),
             "retention.historyDays": keepHistoryDays.map(String.init),
         ]
         let flags = own.merging(common.values) { $1 }.merging(nodes.values) { $1 }
@@ -81,7 +91,7 @@ struct Work: AsyncParsableCommand {
             let worker = Worker(
                 configuration: configuration,
                 pool: backends.pool,
-                database: backends.database,
+                database: try settings.listening("worker") ?? backends.database,
                 redlock: backends.makeRedlock(logger),
                 handlers: [LockAndSet(values: ValueStore(node: backends.valueNode))],
                 logger: logger

@@ -58,11 +58,25 @@ extension Settings {
     /// - Throws: `ValidationError` when the database's address is missing or cannot be understood.
     func database(_ part: String) throws -> PostgresConfiguration {
         let url = try requiredText("database.url", flag: "--database-url", isSecret: true)
+        return try database(at: url, flag: "--database-url", part)
+    }
+
+    /// Where workers listen, when that is not where they do everything else: a pooler in transaction mode hears nothing.
+    ///
+    /// - Throws: `ValidationError` when the address cannot be understood.
+    func listening(_ part: String) throws -> PostgresConfiguration? {
+        try text("database.listenURL", isSecret: true).map { try database(at: $0, flag: "--listen-url", part) }
+    }
+
+    private func database(at url: String, flag: String, _ part: String) throws -> PostgresConfiguration {
+        var configuration: PostgresConfiguration
         do {
-            return try PostgresConfiguration(connectionString: url, applicationName: "holdfast \(part)")
+            configuration = try PostgresConfiguration(connectionString: url, applicationName: "holdfast \(part)")
         } catch {
-            throw ValidationError("--database-url: \(error)")
+            throw ValidationError("\(flag): \(error)")
         }
+        configuration.preparesStatements = try boolean("database.preparedStatements", default: true)
+        return configuration
     }
 
     /// - Throws: `ValidationError` when an address is missing or cannot be understood.

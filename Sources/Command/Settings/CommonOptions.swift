@@ -13,6 +13,15 @@ struct CommonOptions: ParsableArguments {
     )
     var databaseURL: String?
 
+    @Flag(
+        name: .customLong("no-prepared-statements"),
+        help: ArgumentHelp(
+            "Prepare no statements: for a pooler in transaction mode that does not know them, as PgBouncer before 1.21.",
+            discussion: "HOLDFAST_DATABASE_PREPARED_STATEMENTS=false, database.preparedStatements: false."
+        )
+    )
+    var noPreparedStatements = false
+
     @Option(
         name: .customLong("config"),
         help: ArgumentHelp(
@@ -45,7 +54,10 @@ struct CommonOptions: ParsableArguments {
 
     /// What the flags set, by the keys of the configuration.
     var values: [String: String?] {
-        ["database.url": databaseURL, "log.level": logLevel, "log.format": logFormat]
+        [
+            "database.url": databaseURL, "database.preparedStatements": noPreparedStatements ? "false" : nil,
+            "log.level": logLevel, "log.format": logFormat,
+        ]
     }
 }
 

@@ -59,6 +59,15 @@ struct Settings {
         return value
     }
 
+    /// - Throws: `ValidationError` when it is neither `true` nor `false`.
+    func boolean(_ key: String, default standard: Bool) throws -> Bool {
+        guard let text = text(key) else { return reader.bool(forKey: ConfigKey(key)) ?? standard }
+        guard let value = Bool(text.lowercased()) else {
+            throw ValidationError("\(key) must be true or false, and is \(text).")
+        }
+        return value
+    }
+
     /// Texts separated by commas, or a list in a file.
     func list(_ key: String) -> [String]? {
         if let text = text(key) {

@@ -12,6 +12,9 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
     package var connectTimeout: Duration
     /// How long a statement may take when its caller gives no limit; default: 30 s.
     package var statementTimeout: Duration
+    /// Whether connections prepare statements; not so behind a pooler that lends a server for one transaction and does not
+    /// keep track of them, as PgBouncer before 1.21. Default: true.
+    package var preparesStatements = true
 
     /// Makes a configuration of a connection string that libpq can parse.
     ///

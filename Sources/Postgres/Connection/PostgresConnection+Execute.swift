@@ -66,7 +66,7 @@ extension PostgresConnection {
     /// Sends a statement, and prepares it first when this connection has not.
     func send(_ statement: Statement, _ parameters: [Parameter], _ step: Step) throws(PostgresError) {
         let types = parameters.map(\.type)
-        let name = statement.isPrepared ? try prepare(statement, types, step) : nil
+        let name = statement.isPrepared && preparesStatements ? try prepare(statement, types, step) : nil
         let isSent = parameters.withPointers { values, lengths, formats in
             let count = Int32(values.count)
             return if let name {

@@ -12,6 +12,7 @@ package actor PostgresConnection {
     let canceller: Canceller
     let logger: Logger
     let statementTimeout: Duration
+    let preparesStatements: Bool
     /// What this connection has prepared.
     var prepared: [PreparedKey: Preparation] = [:]
     private let condition = Condition()
@@ -31,6 +32,7 @@ package actor PostgresConnection {
         self.handle = handle
         self.logger = logger
         statementTimeout = configuration.statementTimeout
+        preparesStatements = configuration.preparesStatements
         canceller = Canceller(handle)
     }
 
