@@ -12,8 +12,10 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
     package var connectTimeout: Duration
     /// How long a statement may take when its caller gives no limit; default: 30 s.
     package var statementTimeout: Duration
-    /// Whether connections prepare statements; not so behind a pooler that lends a server for one transaction and does not
-    /// keep track of them, as PgBouncer before 1.21. Default: true.
+    /// Whether connections prepare statements; default: true.
+    ///
+    /// Not to be done behind a pooler that lends a server for one transaction and does not keep track of them, as PgBouncer
+    /// before 1.21.
     package var preparesStatements = true
 
     /// Makes a configuration of a connection string that libpq can parse.
