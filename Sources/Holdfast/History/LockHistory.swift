@@ -9,7 +9,7 @@ package struct LockHistory: Sendable {
     ///   - pool: Where it is written.
     ///   - deadline: Of one write.
     package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000) { events in
+        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2) { events in
             // The age is taken before the statement is sent, so that the time written is never before the true one.
             let rows = try await pool.execute(
                 HistoryStatements.writeAhead,

@@ -10,7 +10,7 @@ package struct Settler: Sendable {
     package init(store: JobStore, logger: Logger) {
         self.store = store
         self.logger = logger
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500) { try await store.settle($0) }
+        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) { try await store.settle($0) }
     }
 
     /// Records a settlement; concurrent calls share a transaction.

@@ -6,9 +6,9 @@ package struct GroupCommitFull: Error, CustomStringConvertible {
     package var description: String { "too much is waiting to be stored already; try again later" }
 }
 
-/// Joins concurrent calls into batches: one goes when the one before it has come back, with all that came meanwhile.
+/// Joins concurrent calls into batches: one goes when one before it has come back, with all that came meanwhile.
 ///
-/// There is no timer, so a lone call is not delayed. Whoever finds no batch under way leads: it performs the batch that
+/// There is no timer, so a lone call is not delayed. Whoever finds fewer batches under way than there may be leads: it performs the batch that
 /// begins with its own item, and hands the lead to the first that still waits.
 /// - Source: group commit, as databases have it: DeWitt et al., "Implementation Techniques for Main Memory Database
 ///   Systems", 1984.
@@ -25,7 +25,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     }
 
     private struct State {
-        var hasLeader = false
+        var leaders = 0
         var waiting: Deque<Waiter> = []
         var weight = 0
 
@@ -39,23 +39,28 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     private let state = Mutex(State())
     private let waitingLimit: Int
     private let batchLimit: Int
+    private let inFlightLimit: Int
     private let weight: @Sendable (Item) -> Int
     private let perform: @Sendable ([Item]) async throws -> [Output]
 
     /// - Parameters:
     ///   - waitingLimit: The weight of the items that may wait for a batch; more are refused.
     ///   - batchLimit: The weight of the items in one batch; one item goes whatever it weighs.
+    ///   - inFlightLimit: How many batches may be under way at once; with more than one, an item may be done before one that
+    ///     came earlier.
     ///   - weight: Of an item; each weighs 1 unless said otherwise.
     ///   - perform: Does a batch, within a deadline of its own; one output for each item, in the items' order. It is not
     ///     cancelled when a caller is: it works for the others too.
     package init(
         waitingLimit: Int,
         batchLimit: Int,
+        inFlightLimit: Int = 1,
         weight: @escaping @Sendable (Item) -> Int = { _ in 1 },
         perform: @escaping @Sendable ([Item]) async throws -> [Output]
     ) {
         self.waitingLimit = waitingLimit
         self.batchLimit = batchLimit
+        self.inFlightLimit = inFlightLimit
         self.weight = weight
         self.perform = perform
     }
@@ -98,8 +103,8 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     private func nextTurn(_ item: Item) async throws -> Turn {
         let weight = weight(item)
         let leads = try state.withLock { state in
-            guard state.hasLeader else {
-                state.hasLeader = true
+            guard state.leaders == inFlightLimit else {
+                state.leaders += 1
                 return true
             }
             guard state.weight + weight <= waitingLimit else { throw GroupCommitFull() }
@@ -108,9 +113,9 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
         if leads { return .lead }
         return await withCheckedContinuation { continuation in
             let leads = state.withLock { state in
-                guard state.hasLeader else {
-                    // The leader has finished since.
-                    state.hasLeader = true
+                guard state.leaders == inFlightLimit else {
+                    // A leader has finished since.
+                    state.leaders += 1
                     return true
                 }
                 state.waiting.append(Waiter(item: item, weight: weight, continuation: continuation))
@@ -124,7 +129,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     private func handOver() {
         let next = state.withLock { state in
             let next = state.popFirst()
-            state.hasLeader = next != nil
+            if next == nil { state.leaders -= 1 }
             return next
         }
         next?.continuation.resume(returning: .lead)
