@@ -1,4 +1,3 @@
-import Foundation
 import Holdfast
 import LocalStack
 import Logging
@@ -20,12 +19,7 @@ struct BenchDatabase: Sendable {
     static func with<Value: Sendable>(
         _ body: @escaping @Sendable (BenchDatabase) async throws -> Value
     ) async throws -> Value {
-        LocalProcess.endAllAtExit()
-        return try await interruptible {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-bench-\(UUID().uuidString)")
-                .path
-            // What cannot be removed is left in the temporary folder.
-            defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withBenchFolder { folder in
             let server = try await PostgresServer.start(in: folder)
             let result: Result<Value, any Error>
             do {

@@ -1,4 +1,3 @@
-import Foundation
 import LocalStack
 import Logging
 import Redis
@@ -16,12 +15,7 @@ struct BenchNodes: Sendable {
         options: [String],
         _ body: @escaping @Sendable (BenchNodes) async throws -> Value
     ) async throws -> Value {
-        LocalProcess.endAllAtExit()
-        return try await interruptible {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-bench-\(UUID().uuidString)")
-                .path
-            // What cannot be removed is left in the temporary folder.
-            defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withBenchFolder { folder in
             var servers: [RedisServer] = []
             let result: Result<Value, any Error>
             do {

@@ -8,19 +8,6 @@ import Testing
 /// Whatever is submitted, scheduled, cancelled and retried while workers are killed: the queue keeps its promises.
 @Suite(.timeLimit(.minutes(5)))
 struct QueuePropertyTests {
-    /// Numbers that follow from a seed, which the test prints.
-    struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     private static let submit = Statement(
         name: "test_submit",
         sql: """
