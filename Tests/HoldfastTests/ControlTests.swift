@@ -133,14 +133,7 @@ struct ControlTests {
         try await database.run("select holdfast.pause('default')")
         let worker = try await database.makeWorker()
         #expect(try await WorkerRegistry(pool: database.pool).orders(for: worker).pausedQueues == ["default"])
-        var floors = ClaimFloors()
-        let claims = try await database.store.claim(
-            for: worker,
-            queues: ["default", "other"],
-            limit: 9,
-            runLimit: 9,
-            floors: &floors
-        )
+        let claims = try await database.claim(for: worker, queues: ["default", "other"])
         #expect(claims.map(\.key.text) == ["other"])
         try await database.run("select holdfast.resume('default')")
         #expect(try await database.claim(for: worker).map(\.key.text) == ["k"])
@@ -156,14 +149,7 @@ struct ControlTests {
         let worker = try await database.makeWorker()
         for (queue, job) in [("default", first), ("other", second), ("default", third)] {
             #expect(try await database.column(String.self, "select queue from holdfast.key_lines") == [queue])
-            var floors = ClaimFloors()
-            let claims = try await database.store.claim(
-                for: worker,
-                queues: [queue],
-                limit: 9,
-                runLimit: 9,
-                floors: &floors
-            )
+            let claims = try await database.claim(for: worker, queues: [queue])
             #expect(claims.flatMap(\.jobs).map(\.id) == [job.id])
             _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
         }

@@ -56,11 +56,16 @@ extension TestDatabase {
     }
 
     /// Claims what is ready, from the beginning.
-    func claim(for worker: WorkerID, limit: Int = 100, runLimit: Int = 100) async throws -> [Claim] {
+    func claim(
+        for worker: WorkerID,
+        queues: [String] = ["default"],
+        limit: Int = 100,
+        runLimit: Int = 100
+    ) async throws -> [Claim] {
         var floors = ClaimFloors()
         return try await store.claim(
             for: worker,
-            queues: ["default"],
+            queues: queues,
             limit: limit,
             runLimit: runLimit,
             floors: &floors

@@ -50,14 +50,7 @@ struct SubmitTests {
         #expect(found.traceparent == new.traceparent)
         #expect(found.state == .queued)
         let worker = try await database.makeWorker()
-        var floors = ClaimFloors()
-        let claims = try await database.store.claim(
-            for: worker,
-            queues: ["default", "other"],
-            limit: 9,
-            runLimit: 9,
-            floors: &floors
-        )
+        let claims = try await database.claim(for: worker, queues: ["default", "other"])
         let claimed = try #require(claims.first?.jobs.first)
         #expect(claimed.kind == "mail" && claimed.timeout == .seconds(7) && claimed.metadata == new.metadata)
         #expect(claimed.traceparent == new.traceparent && claimed.maxAttempts == 3 && !claimed.isCancelled)

@@ -80,13 +80,17 @@ struct OrdersTests {
                 let second = try await workers.submit("k", 1)
                 let other = try await workers.submit("l", 1) { $0.queue = "default" }
                 #expect(try await workers.outcome(of: other).state == .succeeded)
+                let probe = try await workers.submit("probe", 0)
                 try await begun(first, workers)
+                try await begun(probe, workers)
                 try await workers.run("select holdfast.pause('default')")
-                // The order is read before it is carried out; this comes after it on the same loop.
-                try await Task.sleep(for: .milliseconds(1500))
+                // Orders are read together: when this one is carried out, the pause is known.
+                try await workers.run("select holdfast.cancel($1)", probe)
+                #expect(try await workers.outcome(of: probe).state == .cancelled)
                 gate.withLock { $0 = true }
                 #expect(try await workers.outcome(of: first).state == .succeeded)
-                try await Task.sleep(for: .milliseconds(200))
+                let held = "select lock_key from holdfast.key_lines where held_by is not null"
+                while try await !workers.texts(held).isEmpty { await Task.yield() }
                 #expect(try await workers.job(second).state == .queued)
                 try await workers.run("select holdfast.resume('default')")
                 #expect(try await workers.outcome(of: second).state == .succeeded)
