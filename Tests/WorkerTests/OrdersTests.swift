@@ -75,9 +75,10 @@ struct OrdersTests {
             let handler = Scripted { payload, _ in
                 while payload.number == 0, !gate.withLock(\.self) { try await Task.sleep(for: .milliseconds(5)) }
             }
+            // Before the worker starts, so that one run has both.
+            let first = try await workers.submit("k", 0)
+            let second = try await workers.submit("k", 1)
             try await workers.withWorker(handler, configure: { $0.runTimeSlice = .seconds(3600) }) {
-                let first = try await workers.submit("k", 0)
-                let second = try await workers.submit("k", 1)
                 let other = try await workers.submit("l", 1) { $0.queue = "default" }
                 #expect(try await workers.outcome(of: other).state == .succeeded)
                 let probe = try await workers.submit("probe", 0)
