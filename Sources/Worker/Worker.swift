@@ -67,9 +67,10 @@ package struct Worker: Service {
             metadata: ["queues": "\(configuration.queues.joined(separator: ","))", "slots": "\(configuration.slots)"]
         )
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let leadership = Leadership()
         await withDiscardingTaskGroup { group in
-            group.addTask { await keepLease(id) }
-            group.addTask { await lead(id) { signal.yield() } }
+            group.addTask { await keepLease(id, leadership) }
+            group.addTask { await lead(id, leadership) { signal.yield() } }
             group.addTask { await control.serve(id, interval: configuration.pollInterval) }
             group.addTask { await listen(signal) }
             group.addTask { await wakeups.run() }

@@ -12,6 +12,8 @@ package struct ClaimFloors: Sendable {
 
     /// Of the priorities 0 to 9.
     private(set) var floors = [PostgresTimestamp](repeating: .negativeInfinity, count: 10)
+    /// Whether the last claim got nothing.
+    private(set) var wasEmpty = false
     private var nextFullScan: ContinuousClock.Instant?
 
     package init() {}
@@ -29,6 +31,7 @@ package struct ClaimFloors: Sendable {
     ///
     /// - Parameter readyTimes: The `ready_at` of each line claimed, with its priority.
     package mutating func claimed(_ readyTimes: [(priority: Int, readyAt: PostgresTimestamp)]) {
+        wasEmpty = readyTimes.isEmpty
         for priority in floors.indices {
             let oldest = readyTimes.lazy.filter { $0.priority == priority }.map(\.readyAt).min()
             if let oldest { floors[priority] = oldest.advanced(by: .zero - Self.margin) }

@@ -26,6 +26,15 @@ extension JobStore {
         at now: ContinuousClock.Instant = .now
     ) async throws -> [Claim] {
         let from = floors.next(at: now)
+        // An idle worker asks one question, and not for a transaction.
+        if floors.wasEmpty {
+            let isAnyReady = try await pool.execute(
+                QueueStatements.isAnyReady,
+                [.texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from)],
+                within: deadline
+            )[0].decode(Bool.self, at: 0)
+            guard isAnyReady else { return [] }
+        }
         let (claims, readyTimes) = try await pool.withTransaction { connection in
             let rows = try await connection.execute(
                 QueueStatements.claimLines,

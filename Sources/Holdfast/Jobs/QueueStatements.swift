@@ -97,6 +97,25 @@ enum QueueStatements {
             """
     )
 
+    /// Whether there is a line to be claimed; found as ``claimLines`` finds it, and not locked.
+    static let isAnyReady = Statement(
+        name: "is_any_ready",
+        sql: """
+            select exists (
+                select
+                from unnest($2::integer[], $3::timestamptz[]) as p(priority, floor)
+                cross join unnest($1::text[]) as q(queue)
+                cross join lateral (
+                    select
+                    from holdfast.key_lines k
+                    where k.held_by is null and k.queue = q.queue and k.priority = p.priority
+                        and k.ready_at >= p.floor and k.ready_at <= now()
+                    order by k.ready_at
+                    limit 1) l
+                where not exists (select from holdfast.queues x where x.name = q.queue and x.paused_at is not null))
+            """
+    )
+
     /// The limits of queues that have any, and how many unfinished jobs those have.
     static let limits = Statement(
         name: "queue_limits",

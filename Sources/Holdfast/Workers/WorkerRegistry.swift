@@ -17,38 +17,42 @@ package struct WorkerRegistry: Sendable {
         WorkerID(try await pool.execute(WorkerStatements.nextID)[0].decode(Int64.self, at: 0))
     }
 
-    /// Registers a worker, or renews its lease.
+    /// What a worker learns from its heartbeat.
+    package struct Pulse: Sendable, Equatable {
+        /// Whether it is the leader now.
+        package let leads: Bool
+        /// Whether it leads, and there are lines to be rescued.
+        package let hasOrphans: Bool
+
+        package init(leads: Bool = false, hasOrphans: Bool = false) {
+            self.leads = leads
+            self.hasOrphans = hasOrphans
+        }
+    }
+
+    /// Registers a worker, or renews its lease; it becomes the leader, or goes on to be, unless another is.
+    @discardableResult
     package func heartbeat(
         _ worker: WorkerID,
         name: String,
         queues: [String],
         kinds: [String],
         slots: Int
-    ) async throws {
-        _ = try await pool.execute(
+    ) async throws -> Pulse {
+        let row = try await pool.execute(
             WorkerStatements.heartbeat,
             [
                 .int64(worker.rawValue), .text(name), .texts(queues), .texts(kinds), .int32(Int32(clamping: slots)),
                 .int64(Self.leaseTerm.microseconds),
             ],
             within: Self.leaseTerm
-        )
+        )[0]
+        return Pulse(leads: try row.decode(Bool.self, at: 0), hasOrphans: try row.decode(Bool.self, at: 1))
     }
 
     /// Ends a worker's lease, and its term as leader.
     package func leave(_ worker: WorkerID) async throws {
         _ = try await pool.execute(WorkerStatements.leave, [.int64(worker.rawValue)], within: Self.leaseTerm)
-    }
-
-    /// Takes or renews the leader's term.
-    ///
-    /// - Returns: Whether `worker` is the leader now.
-    package func lead(_ worker: WorkerID) async throws -> Bool {
-        try await !pool.execute(
-            WorkerStatements.lead,
-            [.int64(worker.rawValue), .int64(Self.leaseTerm.microseconds)],
-            within: Self.leaseTerm
-        ).isEmpty
     }
 
     /// Puts the lines of workers without a lease back in the queue.

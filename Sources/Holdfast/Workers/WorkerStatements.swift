@@ -2,15 +2,36 @@ import Postgres
 
 /// The statements of workers and their leader.
 enum WorkerStatements {
+    /// Of a line that is held: whether its worker has no lease.
+    private static let isOrphan = """
+        not exists (
+            select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
+        """
+
     static let nextID = Statement(name: "next_worker", sql: "select nextval('holdfast.worker_id_seq')")
 
-    /// Registers a worker, or renews its lease.
+    /// Registers a worker, or renews its lease; takes or renews the term of the leader, unless another has it.
+    ///
+    /// One statement for both, because every worker runs it each second.
+    /// - Returns: Whether the worker is the leader now, and whether it has lines of workers without a lease to rescue.
     static let heartbeat = Statement(
         name: "heartbeat",
         sql: """
-            insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
-            values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond')
-            on conflict (id) do update set lease_until = excluded.lease_until
+            with lease as (
+                insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
+                values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond')
+                on conflict (id) do update set lease_until = excluded.lease_until),
+            term as (
+                insert into holdfast.leaders (role, worker_id, lease_until)
+                values ('upkeep', $1, clock_timestamp() + $6::bigint * interval '1 microsecond')
+                on conflict (role) do update set worker_id = excluded.worker_id, lease_until = excluded.lease_until
+                    where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
+                returning worker_id)
+            select exists (select from term) as leads,
+                   exists (select from term) and exists (
+                       select
+                       from holdfast.key_lines k
+                       where k.held_by is not null and \(isOrphan)) as has_orphans
             """
     )
 
@@ -23,18 +44,6 @@ enum WorkerStatements {
             """
     )
 
-    /// Takes or renews the term of a leader; no row when another has it.
-    static let lead = Statement(
-        name: "lead",
-        sql: """
-            insert into holdfast.leaders (role, worker_id, lease_until)
-            values ('upkeep', $1, clock_timestamp() + $2::bigint * interval '1 microsecond')
-            on conflict (role) do update set worker_id = excluded.worker_id, lease_until = excluded.lease_until
-                where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
-            returning 1
-            """
-    )
-
     /// Puts the lines of workers without a lease back in the queue.
     ///
     /// An attempt whose acquisition is recorded was begun, and counts.
@@ -44,8 +53,7 @@ enum WorkerStatements {
             with orphans as materialized (
                 select k.lock_key, k.held_by, k.fence, k.head_place, k.claimed_at
                 from holdfast.key_lines k
-                where k.held_by is not null and not exists (
-                    select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
+                where k.held_by is not null and \(isOrphan)
                 order by k.lock_key
                 limit 1000
                 for update of k skip locked),

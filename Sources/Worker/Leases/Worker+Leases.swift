@@ -27,14 +27,27 @@ extension Worker {
         }
     }
 
-    /// Renews the lease until the task is cancelled.
-    func keepLease(_ id: WorkerID) async {
+    /// Renews the lease until the task is cancelled, and the leader's term if it is ours.
+    func keepLease(_ id: WorkerID, _ leadership: Leadership) async {
         await each(WorkerRegistry.heartbeatInterval, warning: "Lease not renewed") {
-            try await heartbeat(id)
+            let pulse: WorkerRegistry.Pulse
+            do {
+                pulse = try await heartbeat(id)
+            } catch {
+                leadership.suspend(for: WorkerRegistry.heartbeatInterval * 2)
+                throw error
+            }
+            if leadership.take(pulse) {
+                logger.info(
+                    pulse.leads ? "Leads upkeep" : "Leads upkeep no more",
+                    metadata: ["worker.id": "\(id)"]
+                )
+            }
         }
     }
 
-    private func heartbeat(_ id: WorkerID) async throws {
+    @discardableResult
+    private func heartbeat(_ id: WorkerID) async throws -> WorkerRegistry.Pulse {
         try await registry.heartbeat(
             id,
             name: configuration.name,
@@ -45,7 +58,11 @@ extension Worker {
     }
 
     /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged.
-    func each(_ interval: Duration, warning: Logger.Message, _ body: () async throws -> Void) async {
+    func each(
+        _ interval: @autoclosure () -> Duration,
+        warning: Logger.Message,
+        _ body: () async throws -> Void
+    ) async {
         var isFailing = false
         while !Task.isCancelled {
             do {
@@ -55,7 +72,7 @@ extension Worker {
                 if !isFailing, !Task.isCancelled { logger.warning(warning, metadata: ["error": "\(error)"]) }
                 isFailing = true
             }
-            try? await Task.sleep(for: interval * Double.random(in: 0.9...1.1))  // Cancelled: the loop ends.
+            try? await Task.sleep(for: interval() * Double.random(in: 0.9...1.1))  // Cancelled: the loop ends.
         }
     }
 }

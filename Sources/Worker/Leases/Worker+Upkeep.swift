@@ -3,8 +3,11 @@ import Logging
 import Synchronization
 
 extension Worker {
-    /// How often the leader looks for jobs that are due.
+    /// How often the leader looks for jobs that are due: while some come, and when none has come for a while.
     private static let joinInterval: Duration = .milliseconds(200)
+    private static let idleJoinInterval: Duration = .milliseconds(500)
+    /// How long some are still expected after the last.
+    private static let joinPatience: Duration = .seconds(10)
     /// The most jobs that join their lines in one transaction.
     private static let joinLimit = 1000
     /// How often the leader makes and drops partitions, and forgets what has expired.
@@ -15,9 +18,9 @@ extension Worker {
     ///
     /// - Parameters:
     ///   - id: Its own number.
+    ///   - leadership: Whether it leads, as its heartbeat finds.
     ///   - onReady: Called when there are lines to be claimed.
-    func lead(_ id: WorkerID, onReady: @escaping @Sendable () -> Void) async {
-        let leadership = Leadership()
+    func lead(_ id: WorkerID, _ leadership: Leadership, onReady: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in
             group.addTask { await letJobsJoin(leadership, onReady) }
             await keepUp(id, leadership, onReady)
@@ -26,67 +29,51 @@ extension Worker {
     }
 
     private func keepUp(_ id: WorkerID, _ leadership: Leadership, _ onReady: () -> Void) async {
-        // After an outage the others' heartbeats come back first.
-        var rescueFrom = ContinuousClock.now
         var nextTidy = ContinuousClock.now
         await each(WorkerRegistry.heartbeatInterval, warning: "Upkeep not done") {
-            let leads: Bool
-            do {
-                leads = try await registry.lead(id)
-            } catch {
-                rescueFrom = .now + WorkerRegistry.heartbeatInterval * 2
-                throw error
-            }
-            if leads != leadership.isOurs {
-                leadership.isOurs = leads
-                logger.info(leads ? "Leads upkeep" : "Leads upkeep no more", metadata: ["worker.id": "\(id)"])
-            }
-            guard leads, ContinuousClock.now >= rescueFrom else { return }
-            let rescued = try await registry.rescue()
-            if !rescued.isEmpty {
-                logger.warning(
-                    "Rescued lines of workers whose lease lapsed",
-                    metadata: ["lines": "\(Set(rescued).count)", "worker.id": "\(id)"]
+            guard leadership.mayAct else { return }
+            if leadership.hasOrphans { try await rescue(id, onReady) }
+            guard ContinuousClock.now >= nextTidy else { return }
+            let dropped = try await registry.tidy(configuration.retention)
+            if !dropped.isEmpty {
+                logger.info(
+                    "Dropped partitions past their retention",
+                    metadata: ["partitions": "\(dropped.joined(separator: ","))", "worker.id": "\(id)"]
                 )
-                for queue in configuration.queues { wakeups.ready(queue) }
-                onReady()
             }
-            if ContinuousClock.now >= nextTidy {
-                let dropped = try await registry.tidy(configuration.retention)
-                if !dropped.isEmpty {
-                    logger.info(
-                        "Dropped partitions past their retention",
-                        metadata: ["partitions": "\(dropped.joined(separator: ","))", "worker.id": "\(id)"]
-                    )
-                }
-                nextTidy = .now + Self.tidyInterval
-            }
+            nextTidy = .now + Self.tidyInterval
         }
+    }
+
+    private func rescue(_ id: WorkerID, _ onReady: () -> Void) async throws {
+        let rescued = try await registry.rescue()
+        guard !rescued.isEmpty else { return }
+        logger.warning(
+            "Rescued lines of workers whose lease lapsed",
+            metadata: ["lines": "\(Set(rescued).count)", "worker.id": "\(id)"]
+        )
+        for queue in configuration.queues { wakeups.ready(queue) }
+        onReady()
     }
 
     /// Lets jobs that are due join their lines.
     private func letJobsJoin(_ leadership: Leadership, _ onReady: () -> Void) async {
         var floor = JoinFloor()
-        await each(Self.joinInterval, warning: "Jobs that are due wait") {
+        var expectedUntil = ContinuousClock.now
+        await each(
+            ContinuousClock.now < expectedUntil ? Self.joinInterval : Self.idleJoinInterval,
+            warning: "Jobs that are due wait"
+        ) {
             guard leadership.isOurs else { return }
             while true {
                 let joined = try await registry.joinLines(since: floor.next(at: .now), limit: Self.joinLimit)
                 floor.joined(joined.map(\.dueAt))
                 guard !joined.isEmpty else { return }
+                expectedUntil = .now + Self.joinPatience
                 for queue in Set(joined.map(\.queue)) { wakeups.ready(queue) }
                 onReady()
                 guard joined.count == Self.joinLimit else { return }
             }
         }
-    }
-}
-
-/// Whether this worker leads, as it learned last.
-private final class Leadership: Sendable {
-    private let state = Mutex(false)
-
-    var isOurs: Bool {
-        get { state.withLock { $0 } }
-        set { state.withLock { $0 = newValue } }
     }
 }

@@ -1,0 +1,160 @@
+import Holdfast
+import Postgres
+import Redlock
+import TestSupport
+import Testing
+
+/// What comes to a line, however it comes, against what settles it: each order made by locks that the test holds.
+@Suite(.freshDatabase, .timeLimit(.minutes(3)))
+struct ForcedOrderTests {
+    /// How a job comes to its line.
+    enum Arrival: String, CaseIterable, Sendable {
+        case enqueue, join
+
+        /// Makes ready what comes; call it first.
+        func prepare(_ database: TestDatabase, _ keys: [String]) async throws {
+            guard self == .join else { return }
+            for key in keys { try await database.run("select holdfast.submit($1, 'new')", [.text(key)]) }
+        }
+
+        /// Lets the jobs come, in one batch.
+        func arrive(_ store: JobStore, _ pool: PostgresPool, _ keys: [String]) async throws {
+            switch self {
+            case .enqueue: _ = try await store.enqueue(keys.map { try NewJob(key: $0, value: "new") })
+            case .join: _ = try await WorkerRegistry(pool: pool).joinLines(since: .negativeInfinity, limit: 1000)
+            }
+        }
+    }
+
+    private var database: TestDatabase { FreshDatabase.current }
+
+    /// Lends a pool whose statements wait for a lock as long as a busy machine takes to release it.
+    private func withPatience(_ body: @Sendable (PostgresPool, JobStore) async throws -> Void) async throws {
+        let pool = PostgresPool(
+            configuration: try PostgresConfiguration(
+                connectionString: database.url + "&options=-c%20lock_timeout%3D60000",
+                applicationName: "patient"
+            ),
+            size: 4,
+            logger: .quiet
+        )
+        defer { pool.close() }
+        try await body(pool, JobStore(pool: pool, deadline: .seconds(60)))
+    }
+
+    /// Runs `body` while a session has locked what `sql` selects.
+    private func whileLocked(
+        _ sql: String,
+        _ body: (PostgresConnection) async throws -> Void
+    ) async throws {
+        try await database.pool.withTransaction { connection in
+            _ = try await connection.execute(Statement(name: "lock", sql: sql, isPrepared: false))
+            try await body(connection)
+        }
+    }
+
+    /// Waits until so many of the patient sessions wait for locks; asked on the session that holds them, to keep it busy.
+    private func untilWaiting(_ count: Int, _ connection: PostgresConnection) async throws {
+        let waiting = Statement(
+            name: "waiting",
+            sql: """
+                select count(*)
+                from pg_stat_activity
+                where datname = current_database() and application_name = 'patient' and wait_event_type = 'Lock'
+                """,
+            isPrepared: false
+        )
+        while true {
+            // What a transaction sees of the others' activity stays as it was at its first look.
+            try await connection.executeScript("select pg_stat_clear_snapshot()")
+            if try await connection.execute(waiting)[0].decode(Int.self, at: 0) == count { return }
+        }
+    }
+
+    private func settle(_ claim: Claim, _ store: JobStore) async throws {
+        while try await store.settle([.allSucceeded(claim)]) == [.busy] {}
+    }
+
+    private func expectSound() async throws {
+        #expect(try await database.isTrue("select not exists (select from holdfast.doctor())"))
+    }
+
+    @Test(arguments: Arrival.allCases)
+    func `what comes while its line's last job is being settled opens the line again`(arrival: Arrival) async throws {
+        try await database.enqueue("k")
+        try await arrival.prepare(database, ["k"])
+        let claim = try await database.claim(for: database.makeWorker())[0]
+        try await withPatience { pool, store in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                try await whileLocked("select from holdfast.jobs where place is not null for update") { connection in
+                    // Has the line's lock, and waits for its job.
+                    group.addTask { try await settle(claim, store) }
+                    try await untilWaiting(1, connection)
+                    // Waits for the line.
+                    group.addTask { try await arrival.arrive(store, pool, ["k"]) }
+                    try await untilWaiting(2, connection)
+                }
+                try await group.waitForAll()
+            }
+        }
+        #expect(try await database.finished().count == 1)
+        #expect(try await database.lines().map(\.holder) == [nil])
+        let next = try await database.claim(for: database.makeWorker())
+        #expect(next.flatMap(\.jobs).map(\.value) == ["new"])
+        try await expectSound()
+    }
+
+    @Test(arguments: Arrival.allCases)
+    func `a settle passes over a line that jobs are coming to, and finds them when it comes again`(
+        arrival: Arrival
+    ) async throws {
+        try await database.enqueue("a", "b")
+        try await arrival.prepare(database, ["a", "b"])
+        let claims = try await database.claim(for: database.makeWorker(), limit: 1)
+        #expect(claims.map(\.key.text) == ["a"])
+        try await withPatience { pool, store in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                try await whileLocked("select from holdfast.key_lines where lock_key = 'b' for update") { connection in
+                    // Has the lock of a, and waits for that of b.
+                    group.addTask { try await arrival.arrive(store, pool, ["a", "b"]) }
+                    try await untilWaiting(1, connection)
+                    #expect(try await database.store.settle([.allSucceeded(claims[0])]) == [.busy])
+                }
+                try await group.waitForAll()
+            }
+        }
+        #expect(try await database.store.settle([.allSucceeded(claims[0])]) == [.settled(hasMore: true)])
+        let next = try await database.claim(for: database.makeWorker()).sorted { $0.key < $1.key }
+        #expect(next.map { $0.jobs.map(\.value) } == [["new"], ["b-1", "new"]])
+        try await expectSound()
+    }
+
+    @Test
+    func `batches in opposite orders and a settle of the same keys wait for each other, and none for ever`()
+        async throws
+    {
+        try await database.enqueue("a", "b")
+        try await Arrival.join.prepare(database, ["b", "a"])
+        let claims = try await database.claim(for: database.makeWorker())
+        try await withPatience { pool, store in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                try await whileLocked("select from holdfast.key_lines where lock_key = 'b' for update") { connection in
+                    group.addTask { try await Arrival.enqueue.arrive(store, pool, ["a", "b"]) }
+                    try await untilWaiting(1, connection)
+                    group.addTask { try await Arrival.enqueue.arrive(store, pool, ["b", "a"]) }
+                    try await untilWaiting(2, connection)
+                    group.addTask { try await Arrival.join.arrive(store, pool, []) }
+                    try await untilWaiting(3, connection)
+                    let settlements = claims.map(Settlement.allSucceeded)
+                    #expect(try await database.store.settle(settlements) == [.busy, .busy])
+                }
+                // A deadlock would be an error of one of them.
+                try await group.waitForAll()
+            }
+        }
+        for claim in claims { try await settle(claim, database.store) }
+        let next = try await database.claim(for: database.makeWorker())
+        #expect(next.map { $0.jobs.count } == [3, 3])
+        try await expectSound()
+    }
+}
