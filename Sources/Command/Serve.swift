@@ -11,7 +11,7 @@ struct Serve: AsyncParsableCommand {
 
             Example:
               holdfast serve --port 3000
-              curl -i localhost:3000/v1/jobs -d '{"key":"demo","value":"A"}'
+              curl -i localhost:3000/v1/jobs -H 'content-type: application/json' -d '{"key":"demo","value":"A"}'
             """
     )
 
@@ -60,6 +60,7 @@ struct Serve: AsyncParsableCommand {
                 configuration: configuration,
                 pool: backends.pool,
                 values: ValueStore(node: backends.valueNode),
+                lockNodes: backends.lockNodes,
                 logger: logger
             )
             try await ServiceRunner.run(

@@ -23,7 +23,7 @@ extension DevStack {
               data         \(servers.folder)
 
             Try:
-              curl -i \(intake)/v1/jobs -d '{"key":"demo","value":"A","durationMs":3000}'
+              curl -i \(intake)/v1/jobs -H 'content-type: application/json' -d '{"key":"demo","value":"A","durationMs":3000}'
               curl \(intake)/getValue/demo
               psql '\(servers.databaseURL)' -c 'select at, event, lock_key, job_id, fence, worker_id from holdfast.lock_history order by id desc limit 10'
 

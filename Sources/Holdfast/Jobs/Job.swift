@@ -105,5 +105,11 @@ package struct JobReceipt: Sendable {
     package let id: JobID
     package let submittedAt: PostgresTimestamp
     /// Whether it was stored now; not so when its idempotency key had stored it before.
-    package var isNew = true
+    package var isNew: Bool
+
+    package init(id: JobID, submittedAt: PostgresTimestamp, isNew: Bool = true) {
+        self.id = id
+        self.submittedAt = submittedAt
+        self.isNew = isNew
+    }
 }

@@ -20,6 +20,12 @@ package struct NewJob: Sendable, Equatable {
     package var traceparent: String?
     package var idempotencyKey: String?
 
+    /// Takes a key and a value that have been checked.
+    package init(_ key: LockKey, _ value: String) {
+        self.key = key
+        self.value = value
+    }
+
     /// Takes what came from outside.
     ///
     /// - Parameters:

@@ -23,6 +23,24 @@ extension JobStore {
         return results.compactMap { $0 }
     }
 
+    /// Stores a batch of jobs in one commit, all or none.
+    ///
+    /// - Parameters:
+    ///   - jobs: At least one; for each key, in the order in which they are to run.
+    ///   - limits: Of the queues; taken on.
+    /// - Returns: A receipt for each, in the same order.
+    /// - Throws: ``BatchRefusal`` for the first that is refused, or ``PostgresError``; nothing is stored then.
+    func submitWhole(_ jobs: [NewJob], _ limits: QueueLimits) async throws -> [JobReceipt] {
+        for (index, refusal) in try await refusals(jobs, limits).enumerated() {
+            if case .failure(let refusal) = refusal { throw BatchRefusal(index: index, refusal: refusal) }
+        }
+        let receipts =
+            jobs.contains { $0.idempotencyKey != nil }
+            ? try await storeOnce(jobs, wholly: true).map { try $0.get() } : try await enqueue(jobs)
+        limits.stored(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue))
+        return receipts
+    }
+
     /// Refuses what is beyond a limit.
     private func refusals(
         _ jobs: [NewJob],
@@ -63,8 +81,11 @@ extension JobStore {
         return Dictionary(uniqueKeysWithValues: zip(keys, try rows.map { try $0.decode(Int.self, at: 0) }))
     }
 
-    /// Stores jobs some of which have idempotency keys.
-    private func storeOnce(_ jobs: [NewJob]) async throws -> [Result<JobReceipt, SubmissionRefusal>] {
+    /// Stores jobs some of which have idempotency keys; `wholly` throws ``BatchRefusal`` when any is refused.
+    private func storeOnce(
+        _ jobs: [NewJob],
+        wholly: Bool = false
+    ) async throws -> [Result<JobReceipt, SubmissionRefusal>] {
         try await pool.withTransaction { connection in
             var results = [Result<JobReceipt, SubmissionRefusal>?](repeating: nil, count: jobs.count)
             var ids = [Int64?](repeating: nil, count: jobs.count)
@@ -86,6 +107,11 @@ extension JobStore {
                     results[index] = .failure(
                         .idempotencyKeyUsed(key: jobs[index].idempotencyKey ?? "", job: JobID(id))
                     )
+                }
+            }
+            if wholly {
+                for (index, result) in results.enumerated() {
+                    if case .failure(let refusal) = result { throw BatchRefusal(index: index, refusal: refusal) }
                 }
             }
             let new = jobs.indices.filter { results[$0] == nil }

@@ -20,3 +20,10 @@ package enum SubmissionRefusal: Error, Sendable, Equatable, CustomStringConverti
         }
     }
 }
+
+/// Why a batch is not taken.
+package struct BatchRefusal: Error, Sendable {
+    /// The first job that is refused, from 0.
+    package let index: Int
+    package let refusal: SubmissionRefusal
+}

@@ -12,10 +12,14 @@ package struct Submissions: Sendable {
 
     private let batches: GroupCommit<NewJob, Result<JobReceipt, any Error>>
     private let wakeups: Wakeups
+    private let store: JobStore
+    private let limits: QueueLimits
 
     package init(store: JobStore, wakeups: Wakeups) {
+        self.store = store
         self.wakeups = wakeups
         let limits = QueueLimits()
+        self.limits = limits
         batches = GroupCommit(waitingLimit: Self.waitingBytes, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
@@ -57,5 +61,14 @@ package struct Submissions: Sendable {
         let receipt = try await batches.submit(job).get()
         if receipt.isNew { wakeups.ready(job.queue) }
         return receipt
+    }
+
+    /// Stores a batch of jobs by themselves, in one commit, all or none.
+    ///
+    /// - Throws: ``BatchRefusal`` or ``PostgresError``.
+    package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
+        let receipts = try await store.submitWhole(jobs, limits)
+        for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
+        return receipts
     }
 }

@@ -34,7 +34,11 @@ package struct ValueStore: Sendable {
         }
     }
 
-    private func unexpected(_ reply: RedisReply) -> RedisError {
+    func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        try await node.send(command, within: deadline)
+    }
+
+    func unexpected(_ reply: RedisReply) -> RedisError {
         var message = "an answer of an unexpected kind"
         if case .error(let error) = reply { message = error.message }
         return RedisError(.reply, endpoint: node.endpoint.description, message: message)

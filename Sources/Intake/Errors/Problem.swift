@@ -10,15 +10,15 @@ struct Problem: Error, HTTPResponseError {
             let detail: String
         }
 
-        let type = "about:blank"
+        let type: String
         let title: String
         let status: Int
         let detail: String
-        let errors: [Field]?
+        var errors: [Field]?
     }
 
     let status: HTTPResponse.Status
-    let details: Details
+    private(set) var details: Details
     private let retryAfter: Int?
 
     /// - Parameters:
@@ -35,6 +35,7 @@ struct Problem: Error, HTTPResponseError {
         self.status = status
         self.retryAfter = retryAfter
         details = Details(
+            type: Self.type(of: status),
             title: status.reasonPhrase,
             status: status.code,
             detail: detail,
@@ -42,10 +43,44 @@ struct Problem: Error, HTTPResponseError {
         )
     }
 
+    /// Says where in the body the bad fields are.
+    ///
+    /// - Parameter fields: For each, its JSON pointer and what it must be.
+    /// - Returns: The problem with them.
+    func naming(_ fields: [(pointer: String, detail: String)]) -> Problem {
+        var problem = self
+        problem.details.errors = fields.map { .init(pointer: $0.pointer, detail: $0.detail) }
+        return problem
+    }
+
+    /// The pointer to a field of an item of a list.
+    static func pointer(_ index: Int, _ field: String) -> String { "/\(index)\(pointer(field))" }
+
     func response(from request: Request, context: some RequestContext) throws -> Response {
         var response = try JSONResponse.make(details, status: status, type: "application/problem+json")
         if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
         return response
+    }
+
+    /// The type's stable name; `/openapi.yaml` explains each.
+    private static func type(of status: HTTPResponse.Status) -> String {
+        let name =
+            switch status {
+            case .badRequest: "invalid-request"
+            case .unauthorized: "unauthorized"
+            case .forbidden: "forbidden"
+            case .notFound: "not-found"
+            case .methodNotAllowed: "method-not-allowed"
+            case .conflict: "conflict"
+            case .contentTooLarge: "too-large"
+            case .unsupportedMediaType: "unsupported-media-type"
+            case .unprocessableContent: "idempotency-key-used"
+            case .tooManyRequests: "full"
+            case .serviceUnavailable: "unavailable"
+            case .internalServerError: "internal"
+            default: "other"
+            }
+        return "urn:holdfast:problem:\(name)"
     }
 
     /// - Source: RFC 6901.

@@ -23,6 +23,13 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch let field as InvalidField {
             return try Problem(.badRequest, field.description, [(field.name, field.reason)])
                 .response(from: request, context: context)
+        } catch let submission as InvalidSubmission {
+            let detail = submission.fields.map(\.description).joined(separator: "; ")
+            return try Problem(.badRequest, detail, submission.fields.map { ($0.name, $0.reason) })
+                .response(from: request, context: context)
+        } catch let batch as BatchRefusal {
+            let problem = Self.problem(of: batch.refusal, job: batch.index)
+            return try problem.response(from: request, context: context)
         } catch let refusal as SubmissionRefusal {
             return try Self.problem(of: refusal).response(from: request, context: context)
         } catch let error as any HTTPResponseError {
@@ -35,6 +42,9 @@ struct ProblemMiddleware: RouterMiddleware {
 
     private func unavailable(_ error: any Error, _ context: Context) -> Problem {
         switch error {
+        // What a function of the database says of the job that it was asked for.
+        case let error as PostgresError where error.sqlState == "P0002": return Problem(.notFound, error.message)
+        case let error as PostgresError where error.sqlState == "55000": return Problem(.conflict, error.message)
         case let error as PostgresError where error.isUnavailable:
             context.logger.warning("Request not served, the database is away", metadata: ["error": "\(error)"])
             let isInDoubt = error.code == .connectionLost || error.code == .deadline
@@ -51,10 +61,11 @@ struct ProblemMiddleware: RouterMiddleware {
         }
     }
 
-    private static func problem(of refusal: SubmissionRefusal) -> Problem {
-        switch refusal {
-        case .queueFull, .lineFull: Problem(.tooManyRequests, refusal.description, retryAfter: 1)
-        case .idempotencyKeyUsed: Problem(.unprocessableContent, refusal.description)
+    private static func problem(of refusal: SubmissionRefusal, job: Int? = nil) -> Problem {
+        let detail = (job.map { "nothing was stored: job \($0): " } ?? "") + refusal.description
+        return switch refusal {
+        case .queueFull, .lineFull: Problem(.tooManyRequests, detail, retryAfter: 1)
+        case .idempotencyKeyUsed: Problem(.unprocessableContent, detail)
         }
     }
 

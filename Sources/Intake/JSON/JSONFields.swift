@@ -1,4 +1,3 @@
-import Foundation
 import Holdfast
 import Hummingbird
 import NIOCore
@@ -11,31 +10,39 @@ struct JSONFields: Sendable {
 
     /// Reads a request's body.
     ///
-    /// - Throws: ``Problem`` when it is too large or no JSON object.
-    init(_ request: Request, limit: Int) async throws {
-        let body: ByteBuffer
-        do {
-            body = try await request.body.collect(upTo: limit)
-        } catch is NIOTooManyBytesError {
-            throw Problem(.contentTooLarge, "the body must have at most \(limit) bytes", [("", "is too large")])
+    /// - Parameters:
+    ///   - request: Its body may be packed by gzip.
+    ///   - limit: The most bytes.
+    ///   - types: The media types that are taken.
+    /// - Throws: ``Problem`` when it is too large, of another type, or no JSON object.
+    init(_ request: Request, limit: Int, types: [String]) async throws {
+        var body = ByteBuffer()
+        try await request.forEachPiece(upTo: limit, types: types) { piece in
+            var piece = piece
+            body.writeBuffer(&piece)
         }
         guard body.readableBytes > 0 else {
             throw Problem(.badRequest, "the body is empty; send a JSON object", [("", "must be a JSON object")])
         }
+        self = try Self.parse(body.readableBytesView)
+    }
+
+    /// Reads a JSON object.
+    static func parse(_ bytes: some Sequence<UInt8>) throws(Problem) -> JSONFields {
         let value: JSONValue
-        do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(body.readableBytesView))
+        do throws(JSONParser.Failure) {
+            value = try JSONParser.parse(bytes)
         } catch {
             throw Problem(.badRequest, "the body is not JSON; send a JSON object", [("", "must be a JSON object")])
         }
-        guard case .object(let fields) = value else {
+        guard case .object(let fields, _) = value else {
             throw Problem(
                 .badRequest,
                 "the body is \(value.typeName); send a JSON object",
                 [("", "must be a JSON object")]
             )
         }
-        values = fields
+        return JSONFields(fields)
     }
 
     /// Takes a field out, whatever it holds; `null` if there is none.
@@ -60,9 +67,6 @@ struct JSONFields: Sendable {
         }
     }
 
-    /// Refuses what was not taken.
-    func expectEmpty(known: [String]) throws(InvalidField) {
-        guard let unknown = values.keys.sorted().first else { return }
-        throw InvalidField(unknown, "is not a field; the fields are \(known.joined(separator: ", "))")
-    }
+    /// The names of what was not taken.
+    var left: [String] { values.keys.sorted() }
 }

@@ -1,31 +1,22 @@
 /// Any JSON value, with numbers as JavaScript's `String()` would write them.
-enum JSONValue: Sendable, Equatable, Decodable {
+enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int64)
     case number(Double)
     case string(String)
-    case array
-    case object([String: JSONValue])
+    /// What is in it is of no interest: no field takes one.
+    case array(holdsNUL: Bool)
+    /// Its fields; and, where it is the value of a field of the outermost object, its text.
+    case object([String: JSONValue], String)
 
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {  // Each `try?`: of another type, so the next is tried.
-            self = .bool(value)
-        } else if let value = try? container.decode(Int64.self) {
-            self = .integer(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([String: JSONValue].self) {
-            self = .object(value)
-        } else {
-            // What is in it is of no interest: no field takes an array.
-            _ = try decoder.unkeyedContainer()
-            self = .array
+    /// Whether a text in it, or a name, has a NUL character, which PostgreSQL does not store.
+    var holdsNUL: Bool {
+        switch self {
+        case .string(let text): text.utf8.contains(0)
+        case .array(let holdsNUL): holdsNUL
+        case .object(let fields, _): fields.contains { $0.utf8.contains(0) || $1.holdsNUL }
+        default: false
         }
     }
 

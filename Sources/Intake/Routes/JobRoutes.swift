@@ -6,79 +6,199 @@ import Redlock
 
 /// The routes of `/v1/jobs`.
 struct JobRoutes: Sendable {
-    private static let fieldNames = ["key", "value", "durationMs", "lockTtlMs"]
+    /// The longest that an answer is held until a job has finished, in seconds.
+    private static let longestWait: Int64 = 60
 
     let submissions: Submissions
     let store: JobStore
+    let operations: QueueOperations
+    let views: QueueViews
+    let watch: JobWatch
+    let nodes: NodeRoutes
 
-    func add(to router: Router<IntakeContext>) {
-        router.post("v1/jobs") { request, _ in
-            var fields = try await JSONFields(request, limit: IntakeContext.bodyLimit)
-            let job = try Self.newJob(&fields)
-            let receipt = try await submissions.submit(job)
-            var response = try JSONResponse.make(JobResponse(Job(job, receipt)), status: .accepted)
+    /// Adds the routes, by the scope that each needs.
+    func add(submit: some RouterMethods<IntakeContext>, read: some RouterMethods<IntakeContext>) {
+        submit.post("v1/jobs") { request, _ in
+            let fields = try await JSONFields(
+                request,
+                limit: IntakeContext.bodyLimit,
+                types: ["application/json"]
+            )
+            var job = try NewJobReader.read(fields, traceparent: request.traceparent)
+            job.idempotencyKey = try IdempotencyKey.read(request)
+            var receipt = try await submissions.submit(job)
+            if !receipt.isNew, let first = try await store.find(receipt.id) {
+                // A repeated submission is answered like the first.
+                receipt = JobReceipt(id: first.id, submittedAt: first.submittedAt)
+            }
+            var response = JSONResponse.make(JobResponse.json(Job(job, receipt)), status: .accepted)
             response.headers[.location] = "/v1/jobs/\(receipt.id)"
             return response
         }
-        router.get("v1/jobs/:id") { _, context in
-            let text = try context.parameters.require("id")
-            guard let id = Int64(text), id > 0 else {
-                throw InvalidField("id", "must be the number of a job, such as 42")
+        submit.post("v1/jobs/:id/cancel") { request, context in
+            try await request.expectNoBody()
+            let id = try context.job()
+            _ = try await operations.cancel(id)
+            return try await show(id)
+        }
+        submit.post("v1/jobs/:id/retry") { request, context in
+            try await request.expectNoBody()
+            let id = try context.job()
+            try await operations.retry(id)
+            return try await show(id)
+        }
+        read.get("v1/jobs/:id") { request, context in
+            let id = try context.job()
+            let query = try QueryFields(request, ["wait"])
+            if let seconds = try query.integer("wait", in: 0...Self.longestWait), seconds > 0 {
+                try await watch.wait(for: id, within: .seconds(seconds))
             }
-            guard let job = try await store.find(JobID(id)) else {
-                throw Problem(.notFound, "there is no job \(id)")
-            }
-            return try JSONResponse.make(JobResponse(job))
+            return JobResponse.make(try await find(id), for: request)
+        }
+        read.get("v1/jobs") { request, _ in try await list(request) }
+        read.get("v1/jobs/:id/timeline") { _, context in
+            let id = try context.job()
+            let job = try await find(id)
+            let (events, attempts) = try await views.timeline(of: id)
+            return JSONResponse.make(
+                JSONWriter.object { writer in
+                    writer.field("id", id.rawValue)
+                    writer.field("state", job.state.rawValue)
+                    writer.field("submittedAt", job.submittedAt.rfc3339())
+                    writer.field("finishedAt", job.finishedAt?.rfc3339())
+                    writer.field("attempts", list: attempts)
+                    writer.field("events", list: events)
+                }
+            )
+        }
+        read.get("v1/jobs/:id/why") { _, context in
+            let id = try context.job()
+            var causes = try await views.causes(of: id)
+            let job = try await find(id)
+            if !job.state.isFinished, job.state != .running, let cause = nodes.missingQuorum() { causes.append(cause) }
+            return JSONResponse.make(
+                JSONWriter.object { writer in
+                    writer.field("id", id.rawValue)
+                    writer.field("state", job.state.rawValue)
+                    writer.field("causes", list: causes)
+                }
+            )
         }
     }
 
-    private static func newJob(_ fields: inout JSONFields) throws(InvalidField) -> NewJob {
-        let job = try NewJob(
-            key: try fields.takeString("key"),
-            value: try fields.takeString("value"),
-            durationMs: try fields.takeInteger("durationMs"),
-            lockTTLMs: try fields.takeInteger("lockTtlMs")
-        )
-        try fields.expectEmpty(known: fieldNames)
+    /// Adds the routes of operators.
+    func add(operate: some RouterMethods<IntakeContext>) {
+        operate.patch("v1/jobs/:id") { request, context in
+            let id = try context.job()
+            var fields = try await JSONFields(
+                request,
+                limit: IntakeContext.bodyLimit,
+                types: ["application/json", "application/merge-patch+json"]
+            )
+            guard let value = try fields.takeInteger("priority") else { throw InvalidField("priority", "is missing") }
+            if let name = fields.left.first { throw InvalidField(name, "cannot be changed; priority can") }
+            let priority = try NewJob.number(value, in: NewJob.priorityRange, field: "priority")
+            if try await find(id).state.isFinished { throw Problem(.conflict, "job \(id) is finished") }
+            try await operations.setPriority(id, priority)
+            return try await show(id)
+        }
+    }
+
+    private func find(_ id: JobID) async throws -> Job {
+        guard let job = try await store.find(id) else { throw Problem(.notFound, "there is no job \(id)") }
         return job
+    }
+
+    private func show(_ id: JobID) async throws -> Response {
+        JSONResponse.make(JobResponse.json(try await find(id)))
+    }
+
+    private func list(_ request: Request) async throws -> Response {
+        let query = try QueryFields(
+            request,
+            ["state", "key", "queue", "kind", "submittedAfter", "submittedBefore", "cursor", "limit"]
+        )
+        var filter = JobFilter()
+        filter.states = try (query.text("state") ?? "").split(separator: ",").map { text in
+            guard let state = Job.State(rawValue: String(text)) else {
+                throw InvalidField("state", "must be states, separated by commas, and \(text) is none")
+            }
+            return state
+        }
+        filter.key = try query.text("key")
+        filter.queue = try query.text("queue")
+        filter.kind = try query.text("kind")
+        filter.submittedAfter = try query.time("submittedAfter")
+        filter.submittedBefore = try query.time("submittedBefore")
+        filter.before = try query.numberCursor().map(JobID.init)
+        let limit = try query.limit()
+        filter.limit = limit + 1
+        let jobs = try await store.list(filter)
+        return JSONResponse.make(
+            JSONWriter.object(capacity: 512 * jobs.count) { writer in
+                writer.array("jobs", Array(jobs.prefix(limit))) { writer, job in
+                    writer.object { JobResponse.write(job, to: &$0) }
+                }
+                if jobs.count > limit { writer.field("next", Cursor.make("\(jobs[limit - 1].id)")) }
+            }
+        )
     }
 }
 
-/// A job as clients see it; times in RFC 3339, UTC.
-private struct JobResponse: Encodable {
-    let id: Int64
-    let key: String
-    let kind: String
-    let value: String
-    let queue: String
-    let priority: Int
-    let durationMs: Int64
-    let lockTtlMs: Int64
-    let state: String
-    let attempt: Int
-    let maxAttempts: Int
-    let fence: Int64?
-    let error: String?
-    let submittedAt: String
-    let startedAt: String?
-    let finishedAt: String?
+/// The request header `Idempotency-Key`: a string as structured headers have it, or the bare text.
+///
+/// - Source: draft-ietf-httpapi-idempotency-key-header.
+enum IdempotencyKey {
+    static let field = HTTPField.Name("Idempotency-Key")!  // A valid name.
 
-    init(_ job: Job) {
-        id = job.id.rawValue
-        key = job.key.text
-        kind = job.kind
-        value = job.value
-        queue = job.queue
-        priority = job.priority
-        durationMs = job.duration.milliseconds
-        lockTtlMs = job.lockTTL.milliseconds
-        state = job.state.rawValue
-        attempt = job.attempt
-        maxAttempts = job.maxAttempts
-        fence = job.fence?.rawValue
-        error = job.error
-        submittedAt = job.submittedAt.rfc3339()
-        startedAt = job.startedAt?.rfc3339()
-        finishedAt = job.finishedAt?.rfc3339()
+    static func read(_ request: Request) throws(InvalidField) -> String? {
+        let values = request.headers[values: field]
+        guard let value = values.first else { return nil }
+        guard values.count == 1 else { throw InvalidField("Idempotency-Key", "must be given once") }
+        var text = value
+        if value.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") {
+            text = String(value.dropFirst().dropLast())
+            guard text.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }) else {
+                throw InvalidField("Idempotency-Key", "must be ASCII without quotation marks and backslashes")
+            }
+        } else {
+            guard value.utf8.allSatisfy({ isOfBareWord(Unicode.Scalar($0)) }) else {
+                throw InvalidField(
+                    "Idempotency-Key",
+                    "must be in quotation marks, or have letters, digits and ._:- only"
+                )
+            }
+        }
+        guard !text.isEmpty else { throw InvalidField("Idempotency-Key", "must not be empty") }
+        _ = try NewJob.bounded(value, upTo: NewJob.maximumIdempotencyKeyBytes, field: "Idempotency-Key")
+        return text
+    }
+
+    private static func isOfBareWord(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "a"..."z", "A"..."Z", "0"..."9", ".", "_", ":", "-": true
+        default: false
+        }
+    }
+}
+
+extension Request {
+    /// The trace context, when it is one: a bad one is as none.
+    var traceparent: String? {
+        guard let text = headers[HTTPField.Name("traceparent")!] else { return nil }  // A valid name.
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        let isValid =
+            text.utf8.count <= 128 && parts.count >= 4 && parts.prefix(4).map(\.utf8.count) == [2, 32, 16, 2]
+            && parts.prefix(4).allSatisfy {
+                $0.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+            }
+        return isValid ? text : nil
+    }
+
+    /// Reads a body that is of no use.
+    func expectNoBody() async throws {
+        for try await piece in body where piece.readableBytes > 0 {
+            throw Problem(.badRequest, "this takes no body", [("", "must be empty")])
+        }
     }
 }

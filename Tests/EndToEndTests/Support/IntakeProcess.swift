@@ -17,8 +17,30 @@ struct IntakeProcess: Sendable {
     let program: Program
     let base: String
 
-    func post(_ path: String, _ body: String) async throws -> Answer {
-        try await post(path, bytes: Array(body.utf8))
+    func post(_ path: String, _ body: String, _ headers: [String: String] = [:]) async throws -> Answer {
+        try await send(.POST, path, bytes: Array(body.utf8), headers)
+    }
+
+    func send(
+        _ method: HTTPMethod,
+        _ path: String,
+        _ body: String?,
+        _ headers: [String: String] = [:]
+    ) async throws -> Answer {
+        try await send(method, path, bytes: Array((body ?? "").utf8), headers)
+    }
+
+    func send(
+        _ method: HTTPMethod,
+        _ path: String,
+        bytes: [UInt8],
+        _ headers: [String: String]
+    ) async throws -> Answer {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = method
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
+        if !bytes.isEmpty { request.body = .bytes(ByteBuffer(bytes: bytes)) }
+        return try await send(request)
     }
 
     func post(_ path: String, bytes: [UInt8]) async throws -> Answer {
@@ -45,7 +67,7 @@ struct IntakeProcess: Sendable {
     }
 
     private func send(_ request: HTTPClientRequest) async throws -> Answer {
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(90))
         let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
         return Answer(
             status: Int(response.status.code),

@@ -1,0 +1,73 @@
+package import Postgres
+
+/// What the queue and the history look like, as JSON that the database writes.
+package struct QueueViews: Sendable {
+    /// A page of a list.
+    package struct Page: Sendable {
+        /// One JSON text for each item.
+        package let items: [String]
+        /// What the next page begins after; `nil` on the last page.
+        package let next: String?
+    }
+
+    private let pool: PostgresPool
+    private let deadline: Duration
+
+    package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
+        self.pool = pool
+        self.deadline = deadline
+    }
+
+    /// Why a job does not run; one JSON object for each cause.
+    ///
+    /// - Throws: ``PostgresError``; with SQLSTATE P0002 when there is no such job.
+    package func causes(of job: JobID) async throws -> [String] {
+        try await texts(ViewStatements.why, [.int64(job.rawValue)])
+    }
+
+    /// The lock events and attempts of a job, at most 10,000 of each, oldest first.
+    package func timeline(of job: JobID) async throws -> (events: [String], attempts: [String]) {
+        let events = try await texts(ViewStatements.jobEvents, [.int64(job.rawValue)])
+        return (events, try await texts(ViewStatements.attempts, [.int64(job.rawValue)]))
+    }
+
+    /// The lock events of a key, newest first.
+    package func history(of key: String, before: Int64?, limit: Int) async throws -> Page {
+        try await page(ViewStatements.keyEvents, [.text(key), .int64(before), .int32(Int32(limit + 1))], limit)
+    }
+
+    /// A key's line and holder, as a JSON object.
+    package func line(of key: String) async throws -> String {
+        try await texts(ViewStatements.line, [.text(key)])[0]
+    }
+
+    /// The holds of now, by key.
+    package func locks(after key: String?, limit: Int) async throws -> Page {
+        try await page(ViewStatements.locks, [.text(key), .int32(Int32(limit + 1))], limit)
+    }
+
+    /// The queues that have jobs, or that an operator has said something of; it looks at every unfinished job.
+    ///
+    /// - Parameter name: Only this one.
+    /// - Returns: One JSON object for each.
+    /// - Throws: ``PostgresError``.
+    package func queues(_ name: String? = nil) async throws -> [String] {
+        try await texts(ViewStatements.queues, [.text(name)])
+    }
+
+    /// The workers that are alive.
+    package func workers() async throws -> [String] { try await texts(ViewStatements.workers, []) }
+
+    private func texts(_ statement: Statement, _ parameters: [Parameter]) async throws -> [String] {
+        try await pool.execute(statement, parameters, within: deadline).map { try $0.decode(String.self, at: 0) }
+    }
+
+    /// Reads one row more than a page has.
+    private func page(_ statement: Statement, _ parameters: [Parameter], _ limit: Int) async throws -> Page {
+        let rows = try await pool.execute(statement, parameters, within: deadline)
+        return Page(
+            items: try rows.prefix(limit).map { try $0.decode(String.self, at: 0) },
+            next: rows.count > limit ? try rows[limit - 1].decode(String.self, at: 1) : nil
+        )
+    }
+}

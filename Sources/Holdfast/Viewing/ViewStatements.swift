@@ -1,0 +1,261 @@
+import Postgres
+
+/// The statements that show the queue and the history; each row is a JSON text, besides those of ``jobs``.
+enum ViewStatements {
+    /// Jobs by number, the highest first.
+    ///
+    /// Both tables are read along their indexes of numbers, or those of keys, until there are enough. It is planned anew each
+    /// time, so that filters that are not given cost nothing.
+    static let jobs = Statement(
+        name: "list_jobs",
+        sql: """
+            select *
+            from (
+                (select *
+                from (
+                    select j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms,
+                           j.timeout_ms,
+                           case when a.fence is not null then 'running' when j.attempt > 0 then 'retrying'
+                                when j.place is null and j.run_at > now() then 'scheduled' else 'queued' end as state,
+                           j.attempt + case when a.fence is not null then 1 else 0 end as attempt,
+                           j.max_attempts, j.last_error as error, a.fence, j.submitted_at, j.run_at,
+                           a.at as started_at, null::timestamptz as finished_at, j.metadata, j.traceparent, j.progress,
+                           j.progress_note
+                    from holdfast.jobs j
+                    left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null
+                    left join lateral (
+                        select h.fence, h.at
+                        from holdfast.lock_history h
+                        where h.job_id = j.id and h.event = 'acquired' and h.fence > k.fence
+                            and h.at >= k.claimed_at - interval '1 minute'
+                        limit 1) a on true) u
+                where ($1::text[] = '{}' or u.state = any ($1)) and ($2::text is null or u.lock_key = $2)
+                    and ($3::text is null or u.queue = $3) and ($4::text is null or u.kind = $4)
+                    and ($5::timestamptz is null or u.submitted_at > $5)
+                    and ($6::timestamptz is null or u.submitted_at < $6) and ($7::bigint is null or u.id < $7)
+                order by u.id desc
+                limit $8)
+                union all
+                (select f.id, f.lock_key, f.kind, f.value, f.queue, f.priority, f.duration_ms, f.lock_ttl_ms,
+                       f.timeout_ms, f.state, f.attempt, f.max_attempts, f.error, f.fence, f.submitted_at, f.run_at,
+                       f.started_at, f.finished_at, f.metadata, f.traceparent, f.progress, f.progress_note
+                from holdfast.finished_jobs f
+                where ($1::text[] = '{}' or f.state = any ($1)) and ($2::text is null or f.lock_key = $2)
+                    and ($3::text is null or f.queue = $3) and ($4::text is null or f.kind = $4)
+                    and ($5::timestamptz is null or f.submitted_at > $5)
+                    and ($6::timestamptz is null or f.submitted_at < $6) and ($7::bigint is null or f.id < $7)
+                order by f.id desc
+                limit $8)) j
+            order by j.id desc
+            limit $8
+            """,
+        isPrepared: false
+    )
+
+    static let why = Statement(
+        name: "why_waiting",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'cause', w.cause, 'detail', w.detail, 'job', w.other_job, 'ahead', w.ahead,
+                'since', holdfast.rfc3339(w.since), 'until', holdfast.rfc3339(w.until)))::text
+            from holdfast.why_waiting($1) w
+            """
+    )
+
+    static let jobEvents = Statement(
+        name: "job_events",
+        sql: """
+            select holdfast.event_json(h)
+            from holdfast.lock_history h
+            where h.job_id = $1
+            order by h.at, h.id
+            limit 10000
+            """
+    )
+
+    static let attempts = Statement(
+        name: "job_attempts",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'attempt', a.attempt, 'worker', a.worker_id, 'fence', a.fence,
+                'startedAt', holdfast.rfc3339(a.started_at), 'endedAt', holdfast.rfc3339(a.ended_at),
+                'outcome', a.outcome, 'reason', a.reason))::text
+            from holdfast.job_attempts a
+            where a.job_id = $1
+            order by a.started_at, a.fence
+            limit 10000
+            """
+    )
+
+    static let keyEvents = Statement(
+        name: "key_events",
+        sql: """
+            select holdfast.event_json(h), h.id::text
+            from holdfast.lock_history h
+            where h.lock_key = $1 and ($2::bigint is null or h.id < $2)
+            order by h.id desc
+            limit $3
+            """,
+        isPrepared: false
+    )
+
+    /// A key's line, and who holds it; the line's length is counted up to 100,000.
+    static let line = Statement(
+        name: "key_line",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'length', coalesce(n.length, 0), 'head', n.head, 'readyAt', holdfast.rfc3339(k.ready_at),
+                'foreignHolderSince', holdfast.rfc3339(k.waiting_since),
+                'holder', case when a.job_id is null then null else json_build_object(
+                    'job', a.job_id, 'worker', a.worker_id, 'fence', a.fence, 'since', holdfast.rfc3339(a.at)) end)
+                )::text
+            from (select $1::text as lock_key) l
+            left join holdfast.key_lines k on k.lock_key = l.lock_key
+            left join lateral (
+                select count(*) as length, (array_agg(j.id order by j.place))[1] as head
+                from (
+                    select j.id, j.place
+                    from holdfast.jobs j
+                    where j.lock_key = k.lock_key and j.place >= k.head_place
+                    order by j.place
+                    limit 100000) j) n on true
+            left join lateral (
+                select h.job_id, h.worker_id, h.fence, h.at
+                from holdfast.lock_history h
+                where h.lock_key = k.lock_key and k.held_by is not null and h.event = 'acquired' and h.fence > k.fence
+                    and h.at >= k.claimed_at - interval '1 minute'
+                    and exists (select from holdfast.jobs j where j.id = h.job_id)
+                order by h.at desc
+                limit 1) a on true
+            """
+    )
+
+    /// The last acquisition of each claimed line, unless its hold has ended.
+    static let locks = Statement(
+        name: "current_locks",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'key', k.lock_key, 'job', a.job_id, 'attempt', a.attempt, 'worker', a.worker_id, 'fence', a.fence,
+                'since', holdfast.rfc3339(a.at), 'votes', a.votes))::text, k.lock_key
+            from holdfast.key_lines k
+            cross join lateral (
+                select h.*
+                from holdfast.lock_history h
+                where h.lock_key = k.lock_key and h.event = 'acquired' and h.fence > k.fence
+                    and h.at >= k.claimed_at - interval '1 minute'
+                order by h.at desc
+                limit 1) a
+            where k.held_by is not null and ($1::text is null or k.lock_key > $1)
+                and exists (select from holdfast.jobs j where j.id = a.job_id)
+                and not exists (
+                    select from holdfast.lock_history e
+                    where e.job_id = a.job_id and e.fence = a.fence and e.at >= a.at
+                        and e.event in ('released', 'lost', 'overrun', 'refused', 'rescued'))
+            order by k.lock_key
+            limit $2
+            """,
+        isPrepared: false
+    )
+
+    static let queues = Statement(
+        name: "show_queues",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'name', name, 'paused', q.paused_at is not null, 'pausedAt', holdfast.rfc3339(q.paused_at),
+                'jobLimit', q.job_limit, 'lineLimit', q.line_limit, 'depth', coalesce(j.depth, 0),
+                'scheduled', coalesce(j.scheduled, 0), 'ready', coalesce(l.ready, 0), 'running', coalesce(l.running, 0),
+                'oldestWaitMs', greatest(l.oldest_wait_ms, 0)))::text
+            from (
+                select j.queue as name, count(*) as depth,
+                       count(*) filter (where j.place is null and j.run_at > now()) as scheduled
+                from holdfast.jobs j
+                where $1::text is null or j.queue = $1
+                group by j.queue) j
+            full join (
+                select *
+                from holdfast.queues q
+                where $1::text is null or q.name = $1) q using (name)
+            left join lateral (
+                select count(*) filter (where k.held_by is null and k.ready_at <= now()) as ready,
+                       count(*) filter (where k.held_by is not null) as running,
+                       (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null)) * 1000)::bigint
+                           as oldest_wait_ms
+                from holdfast.key_lines k
+                where k.queue = name) l on true
+            order by name
+            """,
+        isPrepared: false
+    )
+
+    static let workers = Statement(
+        name: "show_workers",
+        sql: """
+            select json_build_object(
+                'id', w.id, 'name', w.name, 'queues', w.queues, 'kinds', w.kinds, 'slots', w.slots,
+                'startedAt', holdfast.rfc3339(w.started_at), 'leaseUntil', holdfast.rfc3339(w.lease_until),
+                'claims', (select count(*) from holdfast.key_lines k where k.held_by = w.id),
+                'isLeader', exists (
+                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()))::text
+            from holdfast.workers w
+            where w.lease_until > clock_timestamp()
+            order by w.id
+            """
+    )
+
+    /// Those of some jobs that are no longer unfinished.
+    static let gone = Statement(
+        name: "gone_jobs",
+        sql: """
+            select a.id
+            from unnest($1::bigint[]) as a(id)
+            where not exists (select from holdfast.jobs j where j.id = a.id)
+            """
+    )
+
+    /// The highest number of a recent event.
+    static let lastEvent = Statement(
+        name: "last_event",
+        sql: """
+            select coalesce(max(h.id), 0)
+            from holdfast.lock_history h
+            where h.at > now() - interval '1 day'
+            """
+    )
+
+    /// Recent events after a number.
+    ///
+    /// An event is written a moment after it happened: a day is more than any delay.
+    static let newEvents = Statement(
+        name: "new_events",
+        sql: """
+            select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
+            from holdfast.lock_history h
+            where h.at > now() - interval '1 day' and h.id > $1
+            order by h.id
+            limit $2
+            """
+    )
+
+    /// The oldest transaction that runs, and the first that has not begun.
+    static let snapshot = Statement(
+        name: "snapshot",
+        sql: """
+            select pg_snapshot_xmin(s.snapshot)::text::bigint, pg_snapshot_xmax(s.snapshot)::text::bigint
+            from (select pg_current_snapshot() as snapshot) s
+            """
+    )
+
+    /// Events that a subscriber has missed.
+    static let pastEvents = Statement(
+        name: "past_events",
+        sql: """
+            select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
+            from holdfast.lock_history h
+            where h.id > $1 and h.id <= $2 and ($3::text is null or h.lock_key = $3)
+                and ($4::bigint is null or h.job_id = $4)
+            order by h.id
+            limit $5
+            """,
+        isPrepared: false
+    )
+}
