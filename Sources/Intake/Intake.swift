@@ -1,5 +1,6 @@
 package import Holdfast
 import Hummingbird
+import HummingbirdCore
 package import Logging
 import NIOCore
 package import Postgres
@@ -9,46 +10,61 @@ import ServiceLifecycle
 package struct Intake: Service {
     private let application: Application<RouterResponder<IntakeContext>>
     private let wakeups: Wakeups
+    private let gate: Gate
 
     /// - Parameters:
-    ///   - configuration: Where to listen, and the seed's values.
-    ///   - pool: For jobs.
+    ///   - configuration: Where to listen, who is let in, limits, and the seed's values.
+    ///   - pool: For jobs and tokens.
     ///   - values: The value node.
+    ///   - certificates: For TLS; `nil` speaks plain HTTP.
+    ///   - drain: Says when to close connections after their answers, and not to be ready.
+    ///   - submissions: Stores jobs; `nil`: in the database.
     ///   - logger: For what the server does.
     ///   - onListening: Told the port, once requests are taken.
     package init(
         configuration: IntakeConfiguration,
         pool: PostgresPool,
         values: ValueStore,
+        certificates: TLSCertificates? = nil,
+        drain: DrainState = DrainState(),
+        submissions: Submissions? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
         let store = JobStore(pool: pool)
         wakeups = Wakeups(pool: pool, logger: logger)
-        let submissions = Submissions(store: store, wakeups: wakeups)
+        let submissions =
+            submissions
+            ?? Submissions(store: store, wakeups: wakeups, waitingLimit: configuration.waitingMegabytes << 20)
+        let gate = Gate(
+            access: configuration.access,
+            isLoopback: configuration.isLoopback,
+            store: TokenStore(pool: pool),
+            logger: logger
+        )
+        self.gate = gate
         let router = Router(context: IntakeContext.self)
         router.add(middleware: ProblemMiddleware())
+        HealthRoutes(database: DatabaseReadiness(pool: pool), drain: drain).add(to: router)
+        let submit = router.group().add(middleware: AccessMiddleware(scope: .submit, gate: gate))
+        let read = router.group().add(middleware: AccessMiddleware(scope: .read, gate: gate))
         SeedRoutes(submissions: submissions, values: values, simulatedJob: configuration.simulatedJob)
-            .add(to: router)
-        JobRoutes(submissions: submissions, store: store).add(to: router)
-        router.get("healthz") { _, _ in "ok\n" }
+            .add(submit: submit, read: read)
+        JobRoutes(submissions: submissions, store: store).add(submit: submit, read: read)
         // The library's own word that it listens would stand beside ours.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         application = Application(
             responder: router.buildResponder(),
-            server: .http1(
-                configuration: .init(
-                    idleTimeout: .nanoseconds(Int64(configuration.idleTimeout / .nanoseconds(1)))
-                )
-            ),
+            server: Self.server(configuration, certificates, drain),
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "holdfast"
             ),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? configuration.port
-                logger.info("Intake listens", metadata: ["address": "http://\(configuration.host):\(port)"])
+                let scheme = certificates == nil ? "http" : "https"
+                logger.info("Intake listens", metadata: ["address": "\(scheme)://\(configuration.host):\(port)"])
                 await onListening(port)
             },
             logger: serverLogger
@@ -59,9 +75,32 @@ package struct Intake: Service {
     package func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await wakeups.run() }
+            group.addTask { await gate.run() }
             // Throws when it cannot listen; the notifications end with it.
             defer { group.cancelAll() }
             try await application.run()
+        }
+    }
+
+    private static func server(
+        _ configuration: IntakeConfiguration,
+        _ certificates: TLSCertificates?,
+        _ drain: DrainState
+    ) -> HTTPServerBuilder {
+        let table = ConnectionTable(limit: configuration.maxConnections)
+        return HTTPServerBuilder { responder in
+            ConnectionChannel(
+                responder: responder,
+                limits: ConnectionState.Limits(configuration),
+                decoder: .init(
+                    maxHeaderFieldSize: configuration.maxHeadBytes,
+                    maxHeaderListSize: configuration.maxHeadBytes,
+                    maxHeaderFieldCount: configuration.maxHeaderFields
+                ),
+                table: table,
+                drain: drain,
+                certificates: certificates
+            )
         }
     }
 }

@@ -6,24 +6,42 @@ package struct Submissions: Sendable {
     /// The most bytes of jobs in one statement: 8 MiB.
     private static let batchBytes = 8 << 20
     /// The most bytes of jobs that wait for a statement: 64 MiB.
-    private static let waitingBytes = 64 << 20
+    package static let waitingBytes = 64 << 20
     /// What a job weighs besides its key and value, in bytes.
     private static let jobBytes = 256
 
     private let batches: GroupCommit<NewJob, Result<JobReceipt, any Error>>
     private let wakeups: Wakeups
 
-    package init(store: JobStore, wakeups: Wakeups) {
-        self.wakeups = wakeups
+    /// - Parameters:
+    ///   - store: Where jobs are stored.
+    ///   - wakeups: Told of queues that have work.
+    ///   - waitingLimit: The most bytes of jobs that wait for a statement; default 64 MiB.
+    package init(store: JobStore, wakeups: Wakeups, waitingLimit: Int = Self.waitingBytes) {
         let limits = QueueLimits()
-        batches = GroupCommit(waitingLimit: Self.waitingBytes, batchLimit: Self.batchBytes) { job in
-            Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
-        } perform: { jobs in
+        self.init(wakeups: wakeups, waitingLimit: waitingLimit) { jobs in
             do {
                 return try await store.submit(jobs, limits).map { $0.mapError { $0 } }
             } catch let error as PostgresError where error.sqlState == "55P03" {
                 return await Self.submitApart(jobs, store, limits)
             }
+        }
+    }
+
+    /// - Parameters:
+    ///   - wakeups: Told of queues that have work.
+    ///   - waitingLimit: The most bytes of jobs that wait for a statement; default 64 MiB.
+    ///   - storeAll: Stores jobs, and gives a receipt for each.
+    package init(
+        wakeups: Wakeups,
+        waitingLimit: Int = Self.waitingBytes,
+        storeAll: @escaping @Sendable ([NewJob]) async throws -> [Result<JobReceipt, any Error>]
+    ) {
+        self.wakeups = wakeups
+        batches = GroupCommit(waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
+            Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
+        } perform: {
+            try await storeAll($0)
         }
     }
 

@@ -11,8 +11,8 @@ struct JobRoutes: Sendable {
     let submissions: Submissions
     let store: JobStore
 
-    func add(to router: Router<IntakeContext>) {
-        router.post("v1/jobs") { request, _ in
+    func add(submit: RouterGroup<IntakeContext>, read: RouterGroup<IntakeContext>) {
+        submit.post("v1/jobs") { request, _ in
             var fields = try await JSONFields(request, limit: IntakeContext.bodyLimit)
             let job = try Self.newJob(&fields)
             let receipt = try await submissions.submit(job)
@@ -20,7 +20,7 @@ struct JobRoutes: Sendable {
             response.headers[.location] = "/v1/jobs/\(receipt.id)"
             return response
         }
-        router.get("v1/jobs/:id") { _, context in
+        read.get("v1/jobs/:id") { _, context in
             let text = try context.parameters.require("id")
             guard let id = Int64(text), id > 0 else {
                 throw InvalidField("id", "must be the number of a job, such as 42")

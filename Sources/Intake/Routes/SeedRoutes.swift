@@ -9,8 +9,8 @@ struct SeedRoutes: Sendable {
     let values: ValueStore
     let simulatedJob: Duration
 
-    func add(to router: Router<IntakeContext>) {
-        router.post("lockAndSetValue") { request, _ in
+    func add(submit: RouterGroup<IntakeContext>, read: RouterGroup<IntakeContext>) {
+        submit.post("lockAndSetValue") { request, _ in
             let (key, value) = try await Self.keyAndValue(request)
             let job = try Self.checked { () throws(InvalidField) in
                 try NewJob(key: key, value: value, defaultDuration: simulatedJob)
@@ -18,7 +18,7 @@ struct SeedRoutes: Sendable {
             let receipt = try await submissions.submit(job)
             return Response(status: .ok, headers: [.location: "/v1/jobs/\(receipt.id)"])
         }
-        router.post("setValue") { request, _ in
+        submit.post("setValue") { request, _ in
             let (key, value) = try await Self.keyAndValue(request)
             let (checkedKey, checkedValue) = try Self.checked { () throws(InvalidField) in
                 (try NewJob.key(key), try NewJob.value(value))
@@ -26,7 +26,7 @@ struct SeedRoutes: Sendable {
             try await values.set(checkedValue, at: checkedKey)
             return Response(status: .ok)
         }
-        router.get("getValue/:key") { _, context in
+        read.get("getValue/:key") { _, context in
             guard let text = try context.parameters.require("key").removingPercentEncoding else {
                 throw WrongInput(InvalidField("key", "must be percent-encoded UTF-8"))
             }

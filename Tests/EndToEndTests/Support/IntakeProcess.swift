@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import LocalStack
 import NIOCore
 import NIOHTTP1
 
@@ -17,18 +18,29 @@ struct IntakeProcess: Sendable {
     let program: Program
     let base: String
 
-    func post(_ path: String, _ body: String) async throws -> Answer {
-        try await post(path, bytes: Array(body.utf8))
+    var port: Int { base.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+
+    func post(_ path: String, _ body: String, token: String? = nil) async throws -> Answer {
+        try await post(path, bytes: Array(body.utf8), token: token)
     }
 
-    func post(_ path: String, bytes: [UInt8]) async throws -> Answer {
+    func post(_ path: String, bytes: [UInt8], token: String? = nil) async throws -> Answer {
         var request = HTTPClientRequest(url: base + path)
         request.method = .POST
         if !bytes.isEmpty { request.body = .bytes(ByteBuffer(bytes: bytes)) }
-        return try await send(request)
+        return try await send(request, token)
     }
 
-    func get(_ path: String) async throws -> Answer { try await send(HTTPClientRequest(url: base + path)) }
+    func get(_ path: String, token: String? = nil) async throws -> Answer {
+        try await send(HTTPClientRequest(url: base + path), token)
+    }
+
+    /// How much memory it has, in KiB.
+    func residentKilobytes() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(program.process.pid)/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }
 
     /// Submits a job by `POST /v1/jobs`.
     ///
@@ -44,7 +56,9 @@ struct IntakeProcess: Sendable {
         return job
     }
 
-    private func send(_ request: HTTPClientRequest) async throws -> Answer {
+    private func send(_ request: HTTPClientRequest, _ token: String?) async throws -> Answer {
+        var request = request
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
         let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
         return Answer(
