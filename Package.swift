@@ -155,6 +155,7 @@ let package = Package(
             name: "Bench",
             dependencies: [
                 "Holdfast",
+                "Intake",
                 "LocalStack",
                 "Postgres",
                 "Redis",
@@ -162,6 +163,8 @@ let package = Package(
                 "Worker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings
