@@ -8,5 +8,6 @@ package enum Migrations {
             String(decoding: PackageResources._002_places_schedules_and_control_sql, as: UTF8.self)
         ),
         (3, "api", String(decoding: PackageResources._003_api_sql, as: UTF8.self)),
+        (4, "tokens", String(decoding: PackageResources._004_tokens_sql, as: UTF8.self)),
     ]
 }

@@ -1,13 +1,19 @@
 import ArgumentParser
 import Holdfast
 import Intake
+import Logging
+import Postgres
+import ServiceLifecycle
 
 /// The command `holdfast serve`.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve the HTTP API.",
         discussion: """
-            Any number may run at once. A job is answered once it is stored; SIGTERM finishes running requests first.
+            Any number may run at once. A job is answered once it is stored. SIGTERM: /readyz says no, connections are \
+            closed after their answers, and running requests finished first. SIGHUP reads the certificate again.
+
+            On loopback anyone is let in until a token has been made (holdfast tokens create); elsewhere a token is needed.
 
             Example:
               holdfast serve --port 3000
@@ -28,6 +34,8 @@ struct Serve: AsyncParsableCommand {
     )
     var simulatedJobMs: Int?
 
+    @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Limits") var limits: LimitOptions
     @OptionGroup var common: CommonOptions
     @OptionGroup var nodes: NodeOptions
 
@@ -39,9 +47,44 @@ struct Serve: AsyncParsableCommand {
             "intake.port": port.map(String.init), "intake.host": host,
             "intake.simulatedJobMs": simulatedJobMs.map(String.init),
         ]
-        let flags = own.merging(common.values) { $1 }.merging(nodes.values) { $1 }
+        let flags = [access.values, limits.values, common.values, nodes.values].reduce(own) { $0.merging($1) { $1 } }
         let settings = try await Settings(flags: flags, file: common.configurationFile)
         let logger = try settings.makeLogger("intake")
+        let configuration = try configuration(settings)
+        let certificates = try settings.certificates()
+        let drainDelay = try settings.seconds("intake.drainDelaySeconds", "--drain-delay-seconds", 0...3600, .zero)
+        let drainLimit = try settings.seconds("intake.drainSeconds", "--drain-seconds", 0...3600, .seconds(20))
+        do {
+            try OpenFiles.provide(for: configuration.maxConnections)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        let backends = try settings.backends("intake", connections: 4, logger)
+        try await backends.whileConnected {
+            try await backends.requireSchema(logger)
+            try await Self.requireProtection(configuration, TokenStore(pool: backends.pool), logger)
+            let drain = DrainState()
+            let intake = Intake(
+                configuration: configuration,
+                pool: backends.pool,
+                values: ValueStore(node: backends.valueNode),
+                lockNodes: backends.lockNodes,
+                certificates: certificates,
+                drain: drain,
+                logger: logger
+            )
+            let reload = certificates.map { CertificateReload(certificates: $0, logger: logger) }
+            let services: [(any Service)?] = [reload, intake, DrainNotice(drain: drain, delay: drainDelay)]
+            try await ServiceRunner.run(
+                services.compactMap { $0 },
+                drainLimit: drainDelay + drainLimit,
+                endsWithParent: endWithParent,
+                logger
+            )
+        }
+    }
+
+    private func configuration(_ settings: Settings) throws -> IntakeConfiguration {
         var configuration = IntakeConfiguration()
         configuration.host = settings.text("intake.host") ?? configuration.host
         configuration.port = try settings.integer("intake.port", flag: "--port", in: 0...65535, default: 3000)
@@ -53,22 +96,39 @@ struct Serve: AsyncParsableCommand {
                 default: 10_000
             )
         )
-        let backends = try settings.backends("intake", connections: 4, logger)
-        try await backends.whileConnected {
-            try await backends.requireSchema(logger)
-            let intake = Intake(
-                configuration: configuration,
-                pool: backends.pool,
-                values: ValueStore(node: backends.valueNode),
-                lockNodes: backends.lockNodes,
-                logger: logger
-            )
-            try await ServiceRunner.run(
-                intake,
-                drainLimit: .seconds(20),
-                endsWithParent: endWithParent,
-                logger
-            )
+        configuration.access = try settings.access()
+        try settings.limit(&configuration)
+        return configuration
+    }
+
+    /// Checks that what others can reach asks for tokens that there are.
+    private static func requireProtection(
+        _ configuration: IntakeConfiguration,
+        _ tokens: TokenStore,
+        _ logger: Logger
+    ) async throws {
+        guard configuration.access != .open else {
+            if !configuration.isLoopback {
+                logger.warning(
+                    "Anyone who reaches this address is let in",
+                    metadata: ["address": "\(configuration.host)"]
+                )
+            }
+            return
         }
+        guard configuration.access == .automatic, !configuration.isLoopback else { return }
+        do {
+            if try await tokens.hasAny() { return }
+        } catch let error as PostgresError where error.isUnavailable {
+            // Tokens are asked for all the same.
+            return logger.warning("Tokens not checked, the database is away", metadata: ["error": "\(error)"])
+        }
+        throw ValidationError(
+            """
+            Others can reach \(configuration.host), and there is no token yet: make one (holdfast tokens create NAME \
+            --scopes submit,read), listen on 127.0.0.1, or say --insecure to let anyone in. --require-tokens starts \
+            without a token, and lets nobody in until there is one.
+            """
+        )
     }
 }

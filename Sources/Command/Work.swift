@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Holdfast
+import Redlock
+import ServiceLifecycle
 import Worker
 
 /// The command `holdfast work`.
@@ -51,6 +53,18 @@ struct Work: AsyncParsableCommand {
     )
     var keepHistoryDays: Int?
 
+    @Option(
+        name: .customLong("health-port"),
+        help: "Where it tells /healthz and /readyz; 0 takes any. HOLDFAST_WORKER_HEALTH_PORT. Default: nowhere."
+    )
+    var healthPort: Int?
+
+    @Option(
+        name: .customLong("health-host"),
+        help: "The address for --health-port. HOLDFAST_WORKER_HEALTH_HOST. Default: 127.0.0.1."
+    )
+    var healthHost: String?
+
     @OptionGroup var common: CommonOptions
     @OptionGroup var nodes: NodeOptions
 
@@ -63,6 +77,7 @@ struct Work: AsyncParsableCommand {
             "worker.drainSeconds": drainSeconds.map(String.init),
             "database.listenURL": listenURL, "retention.finishedDays": keepFinishedDays.map(String.init),
             "retention.historyDays": keepHistoryDays.map(String.init),
+            "worker.healthPort": healthPort.map(String.init), "worker.healthHost": healthHost,
         ]
         let flags = own.merging(common.values) { $1 }.merging(nodes.values) { $1 }
         let settings = try await Settings(flags: flags, file: common.configurationFile)
@@ -84,20 +99,37 @@ struct Work: AsyncParsableCommand {
             try settings.integer("retention.historyDays", flag: "--keep-history-days", in: 1...36_500, default: 400)
         )
         let drain = try settings.integer("worker.drainSeconds", flag: "--drain-seconds", in: 0...86_400, default: 30)
+        let healthPort = try settings.integer("worker.healthPort", flag: "--health-port", in: -1...65535, default: -1)
         let logger = try settings.makeLogger(configuration.name)
         let backends = try settings.backends("worker", connections: configuration.connections, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
+            let redlock = backends.makeRedlock(logger)
+            let draining = DrainState()
             let worker = Worker(
                 configuration: configuration,
                 pool: backends.pool,
                 database: try settings.listening("worker") ?? backends.database,
-                redlock: backends.makeRedlock(logger),
+                redlock: redlock,
                 handlers: [LockAndSet(values: ValueStore(node: backends.valueNode))],
                 logger: logger
             )
+            var services: [any Service] = [worker, DrainNotice(drain: draining, delay: .zero)]
+            if healthPort >= 0 {
+                let database = DatabaseReadiness(pool: backends.pool)
+                let health = HealthServer(
+                    host: settings.text("worker.healthHost") ?? "127.0.0.1",
+                    port: healthPort,
+                    logger: logger
+                ) {
+                    if draining.isDraining { return "it is shutting down" }
+                    return await database.reason() ?? (redlock.hasQuorum ? nil : "too few lock nodes answer")
+                }
+                // First, so that it ends last: it tells that the worker drains.
+                services.insert(health.makeService(), at: 0)
+            }
             try await ServiceRunner.run(
-                worker,
+                services,
                 drainLimit: .seconds(drain),
                 endsWithParent: endWithParent,
                 logger

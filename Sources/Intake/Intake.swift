@@ -1,5 +1,6 @@
 package import Holdfast
 import Hummingbird
+import HummingbirdCore
 package import Logging
 import NIOCore
 package import Postgres
@@ -12,14 +13,18 @@ package struct Intake: Service {
     private let wakeups: Wakeups
     private let watch: JobWatch
     private let tailer: EventTailer
+    private let gate: Gate
     /// The methods and paths that it serves, as OpenAPI spells them.
     package let routes: [String]
 
     /// - Parameters:
-    ///   - configuration: Where to listen, and the seed's values.
-    ///   - pool: For jobs.
+    ///   - configuration: Where to listen, who is let in, limits, and the seed's values.
+    ///   - pool: For jobs and tokens.
     ///   - values: The value node.
     ///   - lockNodes: What the API shows of the lock nodes; somebody else keeps them connected.
+    ///   - certificates: For TLS; `nil` speaks plain HTTP.
+    ///   - drain: Says when to close connections after their answers, and not to be ready.
+    ///   - submissions: Stores jobs; `nil`: in the database.
     ///   - logger: For what the server does.
     ///   - onListening: Told the port, once requests are taken.
     package init(
@@ -27,23 +32,34 @@ package struct Intake: Service {
         pool: PostgresPool,
         values: ValueStore,
         lockNodes: [RedisLockNode],
+        certificates: TLSCertificates? = nil,
+        drain: DrainState = DrainState(),
+        submissions: Submissions? = nil,
         logger: Logger,
         onListening: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
         let store = JobStore(pool: pool)
         wakeups = Wakeups(pool: pool, logger: logger)
-        let submissions = Submissions(store: store, wakeups: wakeups)
-        let watch = JobWatch(store: store, logger: logger)
-        let tailer = EventTailer(reader: EventReader(pool: pool), logger: logger)
-        self.watch = watch
-        self.tailer = tailer
+        let submissions =
+            submissions
+            ?? Submissions(store: store, wakeups: wakeups, waitingLimit: configuration.waitingMegabytes << 20)
+        watch = JobWatch(store: store, logger: logger)
+        tailer = EventTailer(reader: EventReader(pool: pool), logger: logger)
+        gate = Gate(
+            access: configuration.access,
+            isLoopback: configuration.isLoopback,
+            store: TokenStore(pool: pool),
+            logger: logger
+        )
         let router = Router(context: IntakeContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: NoStoreMiddleware())
         router.add(middleware: ProblemMiddleware())
+        HealthRoutes(database: DatabaseReadiness(pool: pool), drain: drain).add(to: router)
+        OpenAPIDocument.add(to: router)
         // The routes by the scope that each needs.
-        let submit = router.group()
-        let read = router.group()
-        let operate = router.group()
+        let submit = router.group().add(middleware: AccessMiddleware(scope: .submit, gate: gate))
+        let read = router.group().add(middleware: AccessMiddleware(scope: .read, gate: gate))
+        let operate = router.group().add(middleware: AccessMiddleware(scope: .operate, gate: gate))
         SeedRoutes(submissions: submissions, values: values, simulatedJob: configuration.simulatedJob)
             .add(submit: submit, read: read)
         let operations = QueueOperations(pool: pool)
@@ -63,26 +79,21 @@ package struct Intake: Service {
         QueueRoutes(views: views, values: values, operations: operations).add(read: read, operate: operate)
         EventRoutes(tailer: tailer).add(read: read)
         nodes.add(read: read)
-        router.get("healthz") { _, _ in "ok\n" }
-        OpenAPIDocument.add(to: router)
         routes = router.routes.map { "\($0.method.rawValue) \(RouteNames.openAPI($0.path.description))" }
         // The library's own word that it listens would stand beside ours.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         application = Application(
             responder: MethodResponder(router),
-            server: .http1(
-                configuration: .init(
-                    idleTimeout: .nanoseconds(Int64(configuration.idleTimeout / .nanoseconds(1)))
-                )
-            ),
+            server: Self.server(configuration, certificates, drain),
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "holdfast"
             ),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? configuration.port
-                logger.info("Intake listens", metadata: ["address": "http://\(configuration.host):\(port)"])
+                let scheme = certificates == nil ? "http" : "https"
+                logger.info("Intake listens", metadata: ["address": "\(scheme)://\(configuration.host):\(port)"])
                 await onListening(port)
             },
             logger: serverLogger
@@ -96,9 +107,32 @@ package struct Intake: Service {
             // They hold requests, which end before the server does.
             group.addTask { await cancelWhenGracefulShutdown { await watch.run() } }
             group.addTask { await cancelWhenGracefulShutdown { await tailer.run() } }
+            group.addTask { await gate.run() }
             // Throws when it cannot listen; the notifications end with it.
             defer { group.cancelAll() }
             try await application.run()
+        }
+    }
+
+    private static func server(
+        _ configuration: IntakeConfiguration,
+        _ certificates: TLSCertificates?,
+        _ drain: DrainState
+    ) -> HTTPServerBuilder {
+        let table = ConnectionTable(limit: configuration.maxConnections)
+        return HTTPServerBuilder { responder in
+            ConnectionChannel(
+                responder: responder,
+                limits: ConnectionState.Limits(configuration),
+                decoder: .init(
+                    maxHeaderFieldSize: configuration.maxHeadBytes,
+                    maxHeaderListSize: configuration.maxHeadBytes,
+                    maxHeaderFieldCount: configuration.maxHeaderFields
+                ),
+                table: table,
+                drain: drain,
+                certificates: certificates
+            )
         }
     }
 }

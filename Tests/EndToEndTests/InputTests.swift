@@ -110,6 +110,6 @@ struct InputTests {
 /// An intake on a stack that needs nothing else.
 private enum SharedIntake {
     static func with(_ body: (IntakeProcess) async throws -> Void) async throws {
-        try await TestSystem.with { system in try await system.withIntake(body) }
+        try await TestSystem.with { system in try await system.withIntake { try await body($0) } }
     }
 }

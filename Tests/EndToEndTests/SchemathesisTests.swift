@@ -27,8 +27,6 @@ struct SchemathesisTests {
                             "--seed", "1", "--max-examples", "60", "--generation-database", "none",
                             // A stream of events has no end, and has tests of its own.
                             "--exclude-path", "/v1/events",
-                            // Not served yet.
-                            "--exclude-path", "/readyz",
                         ],
                         environment: ["PYTHONPATH": Self.folder.path, "PYTHONDONTWRITEBYTECODE": "1"],
                         output: try FileHandle(forWritingTo: URL(filePath: output))

@@ -2,21 +2,23 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
-/// Runs one service until it ends, or a signal ends it: the first asks it to finish, a second one hurries it.
+/// Runs services until one ends, or a signal ends it: the first asks it to finish, a second one hurries it.
 enum ServiceRunner {
     /// - Parameters:
-    ///   - service: What to run.
-    ///   - drainLimit: How long it may take to finish before it is cancelled.
+    ///   - running: What to run; they are shut down one by one, the last one first.
+    ///   - drainLimit: How long they may take to finish before they are cancelled.
     ///   - endsWithParent: Whether it also ends when the process that started this one has gone.
     ///   - logger: For what goes wrong while it ends.
-    /// - Throws: What the service throws.
+    /// - Throws: What a service throws.
     static func run(
-        _ service: any Service,
+        _ running: [any Service],
         drainLimit: Duration,
         endsWithParent: Bool,
         _ logger: Logger
     ) async throws {
-        var services = [ServiceGroupConfiguration.ServiceConfiguration(service: service, serviceName: "service")]
+        var services = running.map {
+            ServiceGroupConfiguration.ServiceConfiguration(service: $0, serviceName: "\(type(of: $0))")
+        }
         if endsWithParent {
             services.append(
                 .init(
@@ -36,8 +38,8 @@ enum ServiceRunner {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    /// The group's own messages are of interest to those who debug it.
-    private static func quiet(_ logger: Logger) -> Logger {
+    /// For libraries, whose own messages are of interest to those who debug them.
+    static func quiet(_ logger: Logger) -> Logger {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .warning)
         return logger

@@ -6,7 +6,7 @@ package struct Submissions: Sendable {
     /// The most bytes of jobs in one statement: 8 MiB.
     private static let batchBytes = 8 << 20
     /// The most bytes of jobs that wait for a statement: 64 MiB.
-    private static let waitingBytes = 64 << 20
+    package static let waitingBytes = 64 << 20
     /// What a job weighs besides its key and value, in bytes.
     private static let jobBytes = 256
 
@@ -15,14 +15,25 @@ package struct Submissions: Sendable {
     private let store: JobStore
     private let limits: QueueLimits
 
-    package init(store: JobStore, wakeups: Wakeups) {
+    /// - Parameters:
+    ///   - store: Where jobs are stored.
+    ///   - wakeups: Told of queues that have work.
+    ///   - waitingLimit: The most bytes of jobs that wait for a statement; default 64 MiB.
+    ///   - storeAll: Stores jobs that came one by one, and gives a receipt for each; `nil`: in `store`.
+    package init(
+        store: JobStore,
+        wakeups: Wakeups,
+        waitingLimit: Int = Self.waitingBytes,
+        storeAll: (@Sendable ([NewJob]) async throws -> [Result<JobReceipt, any Error>])? = nil
+    ) {
         self.store = store
         self.wakeups = wakeups
         let limits = QueueLimits()
         self.limits = limits
-        batches = GroupCommit(waitingLimit: Self.waitingBytes, batchLimit: Self.batchBytes) { job in
+        batches = GroupCommit(waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
+            if let storeAll { return try await storeAll(jobs) }
             do {
                 return try await store.submit(jobs, limits).map { $0.mapError { $0 } }
             } catch let error as PostgresError where error.sqlState == "55P03" {

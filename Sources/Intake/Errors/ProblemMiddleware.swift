@@ -2,6 +2,8 @@ import HTTPTypes
 import Holdfast
 import Hummingbird
 import Logging
+import NIOCore
+import NIOHTTP1
 import Postgres
 import Redis
 
@@ -35,6 +37,10 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch let error as any HTTPResponseError {
             return try Problem(error.status, Self.detail(of: error, request))
                 .response(from: request, context: context)
+        } catch  where error is RequestTooSlow || error is HTTPParserError || error is ChannelError {
+            // The client has gone, or was told already.
+            context.logger.debug("Request broken off", metadata: ["error": "\(error)"])
+            return try Problem(.badRequest, "the request was broken off").response(from: request, context: context)
         } catch {
             return try unavailable(error, context).response(from: request, context: context)
         }

@@ -35,18 +35,6 @@ struct JobRoutes: Sendable {
             response.headers[.location] = "/v1/jobs/\(receipt.id)"
             return response
         }
-        submit.post("v1/jobs/:id/cancel") { request, context in
-            try await request.expectNoBody()
-            let id = try context.job()
-            _ = try await operations.cancel(id)
-            return try await show(id)
-        }
-        submit.post("v1/jobs/:id/retry") { request, context in
-            try await request.expectNoBody()
-            let id = try context.job()
-            try await operations.retry(id)
-            return try await show(id)
-        }
         read.get("v1/jobs/:id") { request, context in
             let id = try context.job()
             let query = try QueryFields(request, ["wait"])
@@ -88,6 +76,18 @@ struct JobRoutes: Sendable {
 
     /// Adds the routes of operators.
     func add(operate: some RouterMethods<IntakeContext>) {
+        operate.post("v1/jobs/:id/cancel") { request, context in
+            try await request.expectNoBody()
+            let id = try context.job()
+            _ = try await operations.cancel(id)
+            return try await show(id)
+        }
+        operate.post("v1/jobs/:id/retry") { request, context in
+            try await request.expectNoBody()
+            let id = try context.job()
+            try await operations.retry(id)
+            return try await show(id)
+        }
         operate.patch("v1/jobs/:id") { request, context in
             let id = try context.job()
             var fields = try await JSONFields(

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import LocalStack
 import NIOCore
 import NIOHTTP1
 
@@ -17,8 +18,16 @@ struct IntakeProcess: Sendable {
     let program: Program
     let base: String
 
-    func post(_ path: String, _ body: String, _ headers: [String: String] = [:]) async throws -> Answer {
-        try await send(.POST, path, bytes: Array(body.utf8), headers)
+    var port: Int { base.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+
+    func post(
+        _ path: String,
+        _ body: String,
+        _ headers: [String: String] = [:],
+        token: String? = nil
+    ) async throws -> Answer {
+        let authorization = token.map { ["Authorization": "Bearer \($0)"] } ?? [:]
+        return try await send(.POST, path, body, headers.merging(authorization) { $1 })
     }
 
     func send(
@@ -43,14 +52,20 @@ struct IntakeProcess: Sendable {
         return try await send(request)
     }
 
-    func post(_ path: String, bytes: [UInt8]) async throws -> Answer {
+    func post(_ path: String, bytes: [UInt8]) async throws -> Answer { try await send(.POST, path, bytes: bytes, [:]) }
+
+    func get(_ path: String, token: String? = nil) async throws -> Answer {
         var request = HTTPClientRequest(url: base + path)
-        request.method = .POST
-        if !bytes.isEmpty { request.body = .bytes(ByteBuffer(bytes: bytes)) }
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         return try await send(request)
     }
 
-    func get(_ path: String) async throws -> Answer { try await send(HTTPClientRequest(url: base + path)) }
+    /// How much memory it has, in KiB.
+    func residentKilobytes() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(program.process.pid)/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }
 
     /// Submits a job by `POST /v1/jobs`.
     ///

@@ -42,14 +42,23 @@ final class TestSystem: Sendable {
     }
 
     /// Lends an intake that listens; ends it then, if the body has not.
-    func withIntake<Value: Sendable>(_ body: (IntakeProcess) async throws -> Value) async throws -> Value {
+    func withIntake<Value: Sendable>(
+        _ arguments: [String] = [],
+        _ body: (IntakeProcess) async throws -> Value
+    ) async throws -> Value {
         let port = FreePort.find()
-        let program = try Program(["serve", "--port", "\(port)"], environment: environment)
+        let program = try Program(["serve", "--port", "\(port)"] + arguments, environment: environment)
         let intake = IntakeProcess(program: program, base: "http://127.0.0.1:\(port)")
         return try await program.whileRunning {
             try await eventually("the intake listens") { !FreePort.isFree(port) || !program.process.isRunning }
             return try await body(intake)
         }
+    }
+
+    /// Makes a token by the program.
+    func makeToken(_ name: String, _ scopes: String, arguments: [String] = []) async throws -> String {
+        try await Program.run(["tokens", "create", name, "--scopes", scopes] + arguments, environment: environment)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// Lends a worker that has registered; ends it then, if the body has not.

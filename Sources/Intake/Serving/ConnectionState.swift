@@ -1,0 +1,79 @@
+import NIOCore
+
+/// What one connection is waiting for, and until when.
+struct ConnectionState {
+    /// What to do about a deadline that has passed.
+    enum Action: Equatable {
+        case wait
+        case close
+        /// The body did not come.
+        case answerTooSlow
+        /// The service did not answer.
+        case answerUnavailable
+    }
+
+    private let limits: Limits
+    private var unanswered = 0
+    /// The next request's head is awaited until then.
+    private var head: NIODeadline?
+    private var body: NIODeadline?
+    private var answer: NIODeadline?
+    /// The client is to take some of the answer until then.
+    private var write: NIODeadline?
+
+    struct Limits: Sendable {
+        let head, body, request, write, idle: TimeAmount
+
+        init(_ configuration: IntakeConfiguration) {
+            head = TimeAmount(configuration.headTimeout)
+            body = TimeAmount(configuration.bodyTimeout)
+            request = TimeAmount(configuration.requestTimeout)
+            write = TimeAmount(configuration.writeTimeout)
+            idle = TimeAmount(configuration.idleTimeout)
+        }
+    }
+
+    init(limits: Limits, now: NIODeadline) {
+        self.limits = limits
+        head = now + limits.head
+    }
+
+    /// When something has to be done, unless something happens before.
+    var deadline: NIODeadline? { [head, body, answer, write].compactMap { $0 }.min() }
+    /// Whether it is the client's turn.
+    var isWaitingForClient: Bool { head != nil || body != nil }
+    /// Whether a request is being served, or comes in.
+    var isServing: Bool { unanswered > 0 }
+
+    mutating func headRead(now: NIODeadline) {
+        unanswered += 1
+        head = nil
+        body = now + limits.body
+        if unanswered == 1 { answer = now + limits.request }
+    }
+
+    mutating func bodyRead(now: NIODeadline) {
+        body = nil
+        if unanswered == 0 { head = now + limits.idle }
+    }
+
+    mutating func answerBegun() { answer = nil }
+
+    mutating func answerEnded(now: NIODeadline) {
+        unanswered -= 1
+        answer = unanswered > 0 ? now + limits.request : nil
+        if unanswered == 0, body == nil { head = now + limits.idle }
+    }
+
+    mutating func writabilityChanged(to isWritable: Bool, now: NIODeadline) {
+        write = isWritable ? nil : now + limits.write
+    }
+
+    /// Judges what has passed.
+    func expired(now: NIODeadline) -> Action {
+        func isPast(_ deadline: NIODeadline?) -> Bool { deadline.map { $0 <= now } ?? false }
+        if isPast(head) || isPast(write) { return .close }
+        if isPast(body) { return answer == nil ? .close : .answerTooSlow }
+        return isPast(answer) ? .answerUnavailable : .wait
+    }
+}

@@ -1,0 +1,92 @@
+import Foundation
+import LocalStack
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(3)))
+struct AccessTests {
+    @Test func `on loopback anyone is let in until a token is made; then its scopes say what it is good for`()
+        async throws
+    {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--log-level", "trace"]) { intake in
+                #expect(try await intake.post("/v1/jobs", #"{"key":"k","value":"v"}"#).status == 202)
+                let submits = try await system.makeToken("shop", "submit")
+                try await eventually("tokens are asked for") { try await intake.get("/v1/jobs/1").status == 401 }
+                let none = try await intake.get("/v1/jobs/1")
+                #expect(none.headers["www-authenticate"] == #"Bearer realm="holdfast""#)
+                #expect(none.body.contains("a token is needed"))
+                let submit = try await intake.post("/v1/jobs", #"{"key":"k","value":"v"}"#, token: submits)
+                #expect(submit.status == 202)
+                let read = try await intake.get("/v1/jobs/1", token: submits)
+                #expect(read.status == 403)
+                #expect(read.body.contains("has not the scope read"))
+                #expect(read.headers["www-authenticate"]?.contains(#"scope="read""#) == true)
+                for wrong in [submits.dropLast(2) + "AA", "hft_999_\(String(repeating: "A", count: 43))", "x", ""] {
+                    let answer = try await intake.post("/v1/jobs", "{}", token: String(wrong))
+                    #expect(answer.status == 401)
+                    #expect(answer.headers["www-authenticate"]?.contains("invalid_token") == true)
+                }
+                #expect(try await intake.get("/healthz").status == 200)
+                #expect(try await intake.get("/readyz").status == 200)
+                let list = try await Program.run(["tokens", "list", "--json"], environment: system.environment)
+                #expect(list.contains(#""name":"shop""#) && !list.contains(submits))
+                try await Program.run(["tokens", "revoke", "shop"], environment: system.environment)
+                try await eventually("the token is good for nothing") {
+                    try await intake.post("/v1/jobs", "{}", token: submits).status == 401
+                }
+                let secret = String(submits.suffix(43))
+                #expect(intake.program.output.contains("Intake listens"))
+                #expect(!intake.program.output.contains(secret), "the log has a secret")
+                #expect(
+                    try await system.count("select count(*) from holdfast.tokens where hash::text like '%\(secret)%'")
+                        == 0
+                )
+            }
+        }
+    }
+
+    @Test func `a token that has expired is not good`() async throws {
+        try await TestSystem.with { system in
+            let token = try await system.makeToken("short", "submit,read", arguments: ["--expires-days", "1"])
+            try await system.withIntake { intake in
+                try await eventually("it is good") { try await intake.get("/v1/jobs/1", token: token).status == 404 }
+                _ = try await system.texts("update holdfast.tokens set expires_at = clock_timestamp() returning name")
+                try await eventually("it is not") { try await intake.get("/v1/jobs/1", token: token).status == 401 }
+            }
+        }
+    }
+
+    @Test func `known tokens are good while the database is away`() async throws {
+        try await TestSystem.with { system in
+            let token = try await system.makeToken("reader", "read")
+            try await system.withIntake { intake in
+                try await eventually("it is good") { try await intake.get("/getValue/k", token: token).status == 200 }
+                await system.stack.postgres.stop()
+                try await eventually("the intake has noticed") { intake.program.output.contains("Tokens not read") }
+                #expect(try await intake.get("/getValue/k", token: token).status == 200)
+                #expect(try await intake.get("/getValue/k").status == 401)
+                try await system.stack.postgres.start()
+            }
+        }
+    }
+
+    @Test func `elsewhere than on loopback a token is needed from the start`() async throws {
+        try await TestSystem.with { system in
+            let serve = ["serve", "--host", "0.0.0.0", "--port", "0"]
+            let refused = try await Program.run(serve, environment: system.environment, status: 64)
+            #expect(refused.contains("holdfast tokens create") && refused.contains("--insecure"))
+            try await system.withIntake(["--host", "0.0.0.0", "--insecure"]) { intake in
+                let answer = try await intake.get("/v1/jobs/1")
+                #expect(answer.status == 404)
+                #expect(intake.program.output.contains("Anyone who reaches this address is let in"))
+            }
+            let token = try await system.makeToken("reader", "read")
+            try await system.withIntake(["--host", "0.0.0.0"]) { intake in
+                try await eventually("tokens are known") {
+                    try await intake.get("/v1/jobs/1", token: token).status == 404
+                }
+                #expect(try await intake.get("/v1/jobs/1").status == 401)
+            }
+        }
+    }
+}

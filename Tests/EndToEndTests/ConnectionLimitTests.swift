@@ -1,0 +1,126 @@
+import Foundation
+import LocalStack
+import Postgres
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(4)))
+struct ConnectionLimitTests {
+    @Test func `of 2,000 connections 1,900 are idle or slow, and the others are served`() async throws {
+        try RawConnection.allow(2000)
+        try await TestSystem.with { system in
+            try await system.withIntake(["--head-seconds", "300", "--body-seconds", "300"]) { intake in
+                let before = try intake.residentKilobytes()
+                var quiet: [RawConnection] = []
+                for number in 0..<1900 {
+                    let connection = try RawConnection(intake.port)
+                    switch number % 3 {
+                    case 0: break
+                    case 1: try await connection.send("POST /v1/jobs HT")
+                    default:
+                        try await connection.send("POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 999\r\n\r\n{")
+                    }
+                    quiet.append(connection)
+                }
+                let busy = try (0..<100).map { _ in try RawConnection(intake.port) }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for (number, connection) in busy.enumerated() {
+                        group.addTask {
+                            for round in 0..<5 {
+                                let body = #"{"key":"key-\#(number)","value":"\#(round)"}"#
+                                try await connection.post("/v1/jobs", body)
+                                #expect(try await connection.receive(until: "}").contains("202 Accepted"))
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(try await system.count("select count(*) from holdfast.jobs") == 500)
+                let after = try intake.residentKilobytes()
+                print("2,000 connections: \(after / 1024) MiB resident, \((after - before) / 2000) KiB for each")
+                // Debug or not, a connection must not cost what a thread would.
+                #expect((after - before) / 2000 < 256)
+                withExtendedLifetime(quiet) {}
+            }
+        }
+    }
+
+    @Test func `at the limit the connection that waited longest makes place, and one that is served does not`()
+        async throws
+    {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--max-connections", "2"]) { intake in
+                let first = try RawConnection(intake.port)
+                try await first.get("/healthz")
+                let second = try RawConnection(intake.port)
+                try await second.get("/healthz")
+                let third = try RawConnection(intake.port)
+                try await third.get("/healthz")
+                #expect(try await first.receiveToEnd().isEmpty)
+                // Both that are left are being served: the database does not answer them.
+                let locker = system.pool
+                try await locker.withTransaction { connection in
+                    try await connection.executeScript("lock table holdfast.jobs, holdfast.finished_jobs")
+                    try await second.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: h\r\n\r\n")
+                    try await third.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: h\r\n\r\n")
+                    let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                    try await eventually("both wait") { try await system.count(waiting) == 2 }
+                    let fourth = try RawConnection(intake.port)
+                    let refused = try await fourth.receiveToEnd()
+                    #expect(refused.contains("503 ") && refused.contains("too many connections"))
+                    #expect(refused.lowercased().contains("retry-after"))
+                }
+                #expect(try await second.receive(until: "}").contains("404"))
+                #expect(try await third.receive(until: "}").contains("404"))
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("GET / HTTP/1.1\r\nA: \(String(repeating: "a", count: 40_000))\r\n\r\n", "431 "),
+        ("GET / HTTP/1.1\r\n\(String(repeating: "a: b\r\n", count: 200))\r\n", "431 "),
+        ("no HTTP at all\r\n\r\n", "400 "),
+        ("POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{", "408 "),
+    ])
+    func `what is too much or too slow is answered, and its connection closed`(
+        request: String,
+        status: String
+    ) async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--body-seconds", "1"]) { intake in
+                let connection = try RawConnection(intake.port)
+                try await connection.send(request)
+                let answer = try await connection.receiveToEnd()
+                #expect(answer.hasPrefix("HTTP/1.1 \(status)"), "\(answer)")
+                #expect(!intake.program.output.contains("Request failed"))
+            }
+        }
+    }
+
+    @Test func `a connection whose head does not come, or whose next request does not, is closed`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--head-seconds", "1", "--idle-seconds", "1"]) { intake in
+                let silent = try RawConnection(intake.port)
+                let slow = try RawConnection(intake.port)
+                try await slow.send("GET /healthz HT")
+                let idle = try RawConnection(intake.port)
+                try await idle.get("/healthz")
+                for connection in [silent, slow, idle] { #expect(try await connection.receiveToEnd().isEmpty) }
+            }
+        }
+    }
+
+    @Test func `pipelined requests are answered in order`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let connection = try RawConnection(intake.port)
+                let gets = (1...50).map { "GET /v1/jobs/\($0) HTTP/1.1\r\nHost: h\r\n\r\n" }
+                try await connection.send(gets.joined())
+                var rest = try await connection.receive(until: "there is no job 50\"")[...]
+                for number in 1...50 {
+                    let found = try #require(rest.range(of: "there is no job \(number)\""))
+                    rest = rest[found.upperBound...]
+                }
+            }
+        }
+    }
+}

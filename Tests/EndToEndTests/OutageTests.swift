@@ -1,0 +1,125 @@
+import Foundation
+import LocalStack
+import Postgres
+import Synchronization
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(4)))
+struct OutageTests {
+    /// What clients were told, by status.
+    private final class Record: Sendable {
+        struct Told {
+            var accepted: [Int64] = []
+            var unavailable = 0
+            var withoutRetryAfter = 0
+            var others: [String] = []
+        }
+
+        private let told = Mutex(Told())
+
+        var current: Told { told.withLock { $0 } }
+
+        func add(_ answer: IntakeProcess.Answer) {
+            told.withLock { told in
+                switch (answer.status, answer.job) {
+                case (202, let job?): told.accepted.append(job)
+                case (503, _):
+                    told.unavailable += 1
+                    if answer.headers["retry-after"] == nil { told.withoutRetryAfter += 1 }
+                default: told.others.append("\(answer.status): \(answer.body)")
+                }
+            }
+        }
+    }
+
+    @Test func `PostgreSQL killed and started under load loses no accepted job, and hangs no request`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--request-seconds", "20"]) { intake in
+                let record = Record()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for client in 0..<16 {
+                        group.addTask {
+                            // Each answer comes within the client's deadline of 30 s, or this throws.
+                            for number in 0... where !Task.isCancelled {
+                                let body = #"{"key":"key-\#(client)","value":"\#(number)"}"#
+                                do {
+                                    record.add(try await intake.post("/v1/jobs", body))
+                                } catch  where Task.isCancelled {
+                                    return
+                                }
+                            }
+                        }
+                    }
+                    defer { group.cancelAll() }
+                    for outage in 1...2 {
+                        let before = record.current
+                        try await eventually("jobs are accepted") {
+                            record.current.accepted.count > before.accepted.count + 100
+                        }
+                        if outage == 1 {
+                            await system.stack.postgres.kill()
+                        } else {
+                            await system.stack.postgres.stop()
+                        }
+                        try await eventually("clients are told") {
+                            record.current.unavailable > before.unavailable + 20
+                        }
+                        #expect(try await intake.get("/readyz").status == 503)
+                        try await system.stack.postgres.start()
+                        let after = record.current
+                        try await eventually("jobs are accepted again") {
+                            record.current.accepted.count > after.accepted.count + 100
+                        }
+                    }
+                }
+                let told = record.current
+                #expect(told.others.isEmpty, "\(told.others.prefix(3))")
+                #expect(told.withoutRetryAfter == 0)
+                let stored = Set(try await system.texts("select id::text from holdfast.jobs").compactMap { Int64($0) })
+                let lost = told.accepted.filter { !stored.contains($0) }
+                #expect(lost.isEmpty, "\(lost.count) of \(told.accepted.count) accepted jobs are lost")
+                #expect(Set(told.accepted).count == told.accepted.count)
+            }
+        }
+    }
+
+    @Test func `a database that does not answer keeps no request beyond its deadline`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--request-seconds", "2"]) { intake in
+                _ = try await intake.submit("k", "1")
+                try await system.pool.withTransaction { connection in
+                    try await connection.executeScript("lock table holdfast.finished_jobs, holdfast.jobs")
+                    let answer = try await intake.get("/v1/jobs/1")
+                    #expect(answer.status == 503 && answer.headers["retry-after"] == "1")
+                    #expect(answer.body.contains("took too long"))
+                }
+                #expect(try await intake.get("/v1/jobs/1").status == 200)
+            }
+        }
+    }
+
+    @Test func `past the limit of what waits to be stored, submissions are refused at once`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--waiting-mb", "1"]) { intake in
+                let record = Record()
+                let value = String(repeating: "v", count: 500_000)
+                try await system.pool.withTransaction { connection in
+                    try await connection.executeScript("lock table holdfast.jobs, holdfast.key_lines")
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for client in 0..<8 {
+                            group.addTask {
+                                record.add(
+                                    try await intake.post("/v1/jobs", #"{"key":"\#(client)","value":"\#(value)"}"#)
+                                )
+                            }
+                        }
+                        // One is being stored and two wait: the others are refused while nothing can be stored.
+                        try await eventually("the others are refused") { record.current.unavailable >= 5 }
+                        #expect(record.current.withoutRetryAfter == 0)
+                        group.cancelAll()
+                    }
+                }
+            }
+        }
+    }
+}
