@@ -73,6 +73,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001_queue_and_history.sql"),
                 .embedInCode("0002_places_schedules_and_control.sql"),
+                .embedInCode("0005_audit.sql"),
             ],
             swiftSettings: settings
         ),

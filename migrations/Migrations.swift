@@ -7,5 +7,6 @@ package enum Migrations {
             2, "places_schedules_and_control",
             String(decoding: PackageResources._002_places_schedules_and_control_sql, as: UTF8.self)
         ),
+        (5, "audit", String(decoding: PackageResources._005_audit_sql, as: UTF8.self)),
     ]
 }
