@@ -78,6 +78,7 @@ let package = Package(
                 .embedInCode("0002_places_schedules_and_control.sql"),
                 .embedInCode("0003_api.sql"),
                 .embedInCode("0004_tokens.sql"),
+                .embedInCode("0005_audit.sql"),
             ],
             swiftSettings: settings
         ),

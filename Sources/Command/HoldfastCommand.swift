@@ -22,6 +22,8 @@ struct HoldfastCommand: AsyncParsableCommand {
             Every setting is a flag, an environment variable, or a line of a configuration file; the first of these that \
             gives it counts.
             """,
-        subcommands: [Dev.self, Serve.self, Work.self, Migrate.self, Queues.self, Doctor.self, Tokens.self]
+        subcommands: [
+            Dev.self, Serve.self, Work.self, Migrate.self, Queues.self, Doctor.self, Tokens.self, AuditCommand.self,
+        ]
     )
 }

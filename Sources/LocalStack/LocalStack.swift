@@ -13,6 +13,11 @@ package struct LocalStack: Sendable {
     /// A libpq connection URI for the database.
     package var databaseURL: String { postgres.connectionString(database: Self.database) }
 
+    /// A libpq connection URI for the database, as a role that may log in.
+    package func databaseURL(for role: String) -> String {
+        postgres.connectionString(database: Self.database, user: role)
+    }
+
     /// Starts the servers.
     ///
     /// - Parameters:

@@ -36,13 +36,13 @@ package final class PostgresServer: Sendable {
         return server
     }
 
-    /// A libpq connection URI for one of its databases.
-    package func connectionString(database: String = "postgres") -> String {
+    /// A libpq connection URI for one of its databases, as its owner or another role.
+    package func connectionString(database: String = "postgres", user: String = "holdfast") -> String {
         // `/` may stand in a query as it is; what else is reserved may not.
         let host = socketFolder.addingPercentEncoding(
             withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "/-._~"))
         )
-        return "postgresql:///\(database)?host=\(host ?? socketFolder)&user=holdfast"
+        return "postgresql:///\(database)?host=\(host ?? socketFolder)&user=\(user)"
     }
 
     /// The process that serves now, or served last.

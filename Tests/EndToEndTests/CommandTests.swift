@@ -31,7 +31,7 @@ struct CommandTests {
 
     @Test(arguments: [
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
-        ["queues", "limit"],
+        ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
     ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])

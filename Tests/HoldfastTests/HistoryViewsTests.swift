@@ -27,9 +27,9 @@ struct HistoryViewsTests {
         for event in events {
             try await database.run(
                 """
-                insert into holdfast.lock_history (at, event, lock_key, fence)
+                insert into holdfast.lock_history (at, event, lock_key, job_id, fence)
                 values (date_trunc('day', clock_timestamp(), 'UTC') + $4 * interval '1 second',
-                        $2::holdfast.lock_event, $1, $3)
+                        $2::holdfast.lock_event, $1, ascii($1) * 1000 + $3, $3)
                 """,
                 [.text(event.key), .text(event.event), .int64(event.fence), .int32(Int32(event.at))]
             )

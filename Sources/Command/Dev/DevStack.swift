@@ -69,13 +69,19 @@ final class DevStack: Sendable {
         defer { pool.close() }
         try await progress.step("Migrating") {
             _ = try await Migrator(pool: pool, logger: Logger(label: "dev") { _ in SwiftLogNoOpLogHandler() }).migrate()
+            // The parts run with no more than they need, as they should everywhere.
+            _ = try await pool.withConnection { connection in
+                try await connection.executeScript("alter role holdfast_intake login; alter role holdfast_worker login")
+            }
         }
         let port = port == 0 ? FreePort.find() : port
         try requireFree(port)
         try await progress.step("Starting the intake and \(workers) workers") {
-            running.intake = try launch(["serve", "--port", "\(port)"], servers)
+            running.intake = try launch(["serve", "--port", "\(port)"], servers, as: "holdfast_intake")
             for number in 1...workers {
-                running.workers.append(try launch(["work", "--name", "worker-\(number)"], servers))
+                running.workers.append(
+                    try launch(["work", "--name", "worker-\(number)"], servers, as: "holdfast_worker")
+                )
             }
             try await waitUntilReady(running, pool, port)
         }
@@ -102,12 +108,12 @@ final class DevStack: Sendable {
         }
     }
 
-    private func launch(_ arguments: [String], _ servers: LocalStack) throws -> LocalProcess {
+    private func launch(_ arguments: [String], _ servers: LocalStack, as role: String) throws -> LocalProcess {
         try LocalProcess(
             URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
             arguments + ["--end-with-parent", "--log-level", logLevel],
             environment: [
-                "HOLDFAST_DATABASE_URL": servers.databaseURL,
+                "HOLDFAST_DATABASE_URL": servers.databaseURL(for: role),
                 "HOLDFAST_LOCK_NODES": servers.nodes.map(\.url).joined(separator: ","),
                 "HOLDFAST_VALUE_NODE": servers.nodes[0].url,
             ],

@@ -106,6 +106,14 @@ extension Settings {
         )  // Set, or shared is 0.
     }
 
+    /// The value node alone, not connected; `nil` when the settings name none.
+    ///
+    /// - Throws: `ValidationError` when its address cannot be understood.
+    func valueNode(_ logger: Logger) throws -> RedisNode? {
+        guard let url = text("value.node", isSecret: true) ?? list("lock.nodes")?.first else { return nil }
+        return RedisNode(try endpoint(url, flag: "--value-node"), logger: logger)
+    }
+
     private func endpoint(_ url: String, flag: String) throws -> RedisEndpoint {
         do {
             return try RedisEndpoint(url)

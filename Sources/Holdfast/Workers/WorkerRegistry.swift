@@ -110,6 +110,15 @@ package struct WorkerRegistry: Sendable {
         )
     }
 
+    /// Seals history that is not sealed yet.
+    ///
+    /// - Parameter limit: About how many rows at most.
+    /// - Returns: How many.
+    /// - Throws: ``PostgresError``.
+    package func sealHistory(limit: Int = 20_000) async throws -> Int {
+        try await pool.execute(WorkerStatements.sealHistory, [.int32(Int32(limit))])[0].decode(Int.self, at: 0)
+    }
+
     /// Makes the partitions of the next days, drops those past retention, and forgets workers that are long gone and
     /// idempotency keys that have expired.
     ///

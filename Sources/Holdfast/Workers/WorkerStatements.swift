@@ -147,5 +147,7 @@ enum WorkerStatements {
 
     static let joinLines = Statement(name: "join_lines", sql: "select queue, run_at from holdfast.join_lines($1, $2)")
 
+    static let sealHistory = Statement(name: "seal_history", sql: "select holdfast.seal_history($1)")
+
     static let makePartitions = Statement(name: "make_partitions", sql: "select holdfast.make_partitions(7)")
 }

@@ -10,11 +10,13 @@ extension Worker {
     private static let joinPatience: Duration = .seconds(10)
     /// The most jobs that join their lines in one transaction.
     private static let joinLimit = 1000
+    /// How often the leader seals what was added to the lock history.
+    private static let sealInterval: Duration = .seconds(2)
     /// How often the leader makes and drops partitions, and forgets what has expired.
     private static let tidyInterval: Duration = .seconds(3600)
 
     /// Leads when no other does: lets jobs that are due join their lines, puts the lines of dead workers back in the queue,
-    /// and keeps the tables in shape.
+    /// seals the history, and keeps the tables in shape.
     ///
     /// - Parameters:
     ///   - id: Its own number.
@@ -23,6 +25,7 @@ extension Worker {
     func lead(_ id: WorkerID, _ leadership: Leadership, onReady: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in
             group.addTask { await letJobsJoin(leadership, onReady) }
+            group.addTask { await sealHistory(leadership) }
             await keepUp(id, leadership, onReady)
             group.cancelAll()
         }
@@ -54,6 +57,13 @@ extension Worker {
         )
         for queue in configuration.queues { wakeups.ready(queue) }
         onReady()
+    }
+
+    /// Seals the lock history, a few seconds behind those who write it.
+    private func sealHistory(_ leadership: Leadership) async {
+        await each(Self.sealInterval, warning: "History not sealed") {
+            while leadership.isOurs, try await registry.sealHistory() > 0 {}
+        }
     }
 
     /// Lets jobs that are due join their lines.

@@ -24,6 +24,11 @@ final class TestSystem: Sendable {
         let result: Result<Value, any Error>
         do {
             try await Program.run(["migrate"], environment: system.environment)
+            for role in ["holdfast_intake", "holdfast_worker", "holdfast_auditor"] {
+                _ = try await system.pool.execute(
+                    Statement(name: "login", sql: "alter role \(role) login", isPrepared: false)
+                )
+            }
             result = .success(try await body(system))
         } catch {
             result = .failure(error)
@@ -41,13 +46,21 @@ final class TestSystem: Sendable {
         ]
     }
 
+    /// As ``environment``, with a role's own rights.
+    func environment(for role: String) -> [String: String] {
+        environment.merging(["HOLDFAST_DATABASE_URL": stack.databaseURL(for: role)]) { $1 }
+    }
+
     /// Lends an intake that listens; ends it then, if the body has not.
     func withIntake<Value: Sendable>(
         _ arguments: [String] = [],
         _ body: (IntakeProcess) async throws -> Value
     ) async throws -> Value {
         let port = FreePort.find()
-        let program = try Program(["serve", "--port", "\(port)"] + arguments, environment: environment)
+        let program = try Program(
+            ["serve", "--port", "\(port)"] + arguments,
+            environment: environment(for: "holdfast_intake")
+        )
         let intake = IntakeProcess(program: program, base: "http://127.0.0.1:\(port)")
         return try await program.whileRunning {
             try await eventually("the intake listens") { !FreePort.isFree(port) || !program.process.isRunning }
@@ -67,7 +80,10 @@ final class TestSystem: Sendable {
         arguments: [String] = [],
         _ body: (Program) async throws -> Value
     ) async throws -> Value {
-        let program = try Program(["work", "--name", name] + arguments, environment: environment)
+        let program = try Program(
+            ["work", "--name", name] + arguments,
+            environment: environment(for: "holdfast_worker")
+        )
         return try await program.whileRunning {
             try await eventually("worker \(name) has registered") {
                 try await self.count("select count(*) from holdfast.workers where name = '\(name)'") > 0

@@ -1,0 +1,134 @@
+import Holdfast
+import Postgres
+import TestSupport
+import Testing
+
+@Suite(.freshDatabase, .timeLimit(.minutes(2)))
+struct SealTests {
+    private var database: TestDatabase { FreshDatabase.current }
+    private var audit: Audit { Audit(pool: database.pool) }
+
+    private func write(_ count: Int32, daysAgo: Int32 = 0) async throws {
+        try await database.run(
+            """
+            insert into holdfast.lock_history (at, event, lock_key, job_id, fence)
+            select clock_timestamp() - $2 * interval '24 hours', 'waiting', 'k', n, n from generate_series(1, $1) n
+            """,
+            [.int32(count), .int32(daysAgo)]
+        )
+    }
+
+    private func seal() async throws {
+        while try await WorkerRegistry(pool: database.pool).sealHistory() > 0 {}
+    }
+
+    private func id(at place: Int32) async throws -> Int {
+        try await database.int("select id from holdfast.lock_history order by id offset $1 limit 1", [.int32(place)])
+    }
+
+    @Test(arguments: [
+        (change: "update holdfast.lock_history set reason = 'other' where id = $1", problem: "changed"),
+        ("delete from holdfast.lock_history where id = $1", "removed"),
+        (
+            """
+            with gone as (delete from holdfast.lock_history where id = $1 returning *)
+            insert into holdfast.lock_history (id, at, event, lock_key) overriding system value
+            select -id, at, event, lock_key from gone
+            """, "inserted"
+        ),
+    ])
+    func `a row that was changed, removed or inserted is found by its id`(change: String, problem: String) async throws
+    {
+        try await write(2500)
+        try await seal()
+        #expect(try await audit.violations(.seals) == [])
+        let id = try await id(at: 1700)
+        try await database.run("alter table holdfast.lock_history disable trigger user")
+        try await database.run(change, [.int64(Int64(id))])
+        let found = try await audit.violations(.seals)
+        #expect(found.contains("history \(problem == "inserted" ? -id : id) was \(problem)"), "\(found)")
+        #expect(found.count == (problem == "inserted" ? 2 : 1))
+    }
+
+    @Test(arguments: [
+        "update holdfast.history_seals set seal = '' where number = 2",
+        "delete from holdfast.history_seals where number = 2",
+    ])
+    func `a seal that was changed or removed is found`(change: String) async throws {
+        try await write(3500)
+        try await seal()
+        try await database.run(change)
+        #expect(try await audit.violations(.seals).contains { $0.hasPrefix("seal ") })
+    }
+
+    @Test
+    func `a chain that was made anew is not the one whose head was kept`() async throws {
+        try await write(10)
+        try await seal()
+        let head = try #require(try await audit.head().flatMap(SealHead.init))
+        #expect(try await audit.knows(head) == true)
+        try await database.run("alter table holdfast.lock_history disable trigger user")
+        try await database.run("update holdfast.lock_history set reason = 'other'")
+        try await database.run("delete from holdfast.history_seals")
+        try await seal()
+        #expect(try await audit.violations(.seals) == [])
+        #expect(try await audit.knows(head) == false)
+    }
+
+    @Test
+    func `ids that an open transaction may have drawn are not sealed before it ends`() async throws {
+        try await database.pool.withTransaction { connection in
+            _ = try await connection.execute(
+                Statement(
+                    name: "open",
+                    sql: "insert into holdfast.lock_history (at, event, lock_key) values (now(), 'waiting', 'slow')",
+                    isPrepared: false
+                )
+            )
+            try await write(5)
+            try await seal()
+            #expect(try await database.int("select count(*) from holdfast.history_seals") == 0)
+        }
+        try await seal()
+        #expect(try await database.int("select sum(cardinality(ids)) from holdfast.history_seals") == 6)
+        #expect(try await audit.violations(.seals) == [])
+    }
+
+    @Test
+    func `days that retention drops leave a chain that holds`() async throws {
+        try await database.run("select holdfast.make_partitions(7, 5)")
+        for day: Int32 in [4, 3, 0] {
+            try await write(10, daysAgo: day)
+            try await seal()
+        }
+        let dropped = try await database.column(String.self, "select holdfast.drop_partitions(30, 2)")
+        #expect(dropped.count == 3)
+        #expect(try await audit.violations(.seals) == [])
+        #expect(try await database.int("select min(number) from holdfast.history_seals") == 2)
+        // A day that somebody else dropped is missed.
+        let today = try await database.column(
+            String.self,
+            "select distinct tableoid::regclass::text from holdfast.lock_history"
+        )
+        try await database.run("drop table \(today[0])")
+        #expect(try await audit.violations(.seals).count == 10)
+    }
+
+    @Test(arguments: ["holdfast_intake", "holdfast_worker", "holdfast_auditor"])
+    func `no role changes what is in the history`(role: String) async throws {
+        try await write(1)
+        for change in [
+            "update holdfast.lock_history set reason = ''", "delete from holdfast.lock_history",
+            "truncate holdfast.lock_history", "delete from holdfast.history_seals",
+            "insert into holdfast.history_seals (number) values (1)", "drop table holdfast.lock_history",
+        ] {
+            let error = try await postgresError {
+                try await database.pool.withTransaction { connection in
+                    try await connection.executeScript("set local role \(role); \(change)")
+                }
+            }
+            #expect(error?.sqlState == "42501", "\(change)")
+        }
+        #expect(try await database.int("select count(*) from holdfast.lock_history where reason is null") == 1)
+    }
+}
