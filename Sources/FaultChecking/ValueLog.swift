@@ -5,6 +5,7 @@ package enum ValueLog {
     /// The fenced writes of a log.
     ///
     /// - Parameter bytes: The file; a command that was cut off by a crash ends it.
+    /// - Returns: The writes, in the order in which they took effect.
     package static func writes(in bytes: [UInt8]) -> [ValueWrite] {
         var reader = Reader(bytes: bytes)
         var writes: [ValueWrite] = []

@@ -30,6 +30,7 @@ final class Link: Sendable {
     /// - Parameters:
     ///   - name: Between whom it is.
     ///   - connect: Opens the way on to the other side.
+    /// - Throws: When no port can be listened on.
     init(
         _ name: String,
         _ connect: @escaping @Sendable (ClientBootstrap) -> EventLoopFuture<any Channel>
