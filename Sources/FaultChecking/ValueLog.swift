@@ -24,7 +24,9 @@ package enum ValueLog {
 
         mutating func nextCommand() -> [String]? {
             // Lines such as `#TS:1700000000` are notes.
-            while place < bytes.count, bytes[place] == UInt8(ascii: "#") { _ = line() }
+            while place < bytes.count, bytes[place] == UInt8(ascii: "#") {
+                guard line() != nil else { return nil }
+            }
             guard let count = number(after: "*") else { return nil }
             var words: [String] = []
             for _ in 0..<count {
