@@ -17,7 +17,7 @@ struct ShortRunTests {
         let process = try LocalProcess(
             program,
             ["--minutes", "0.25"],
-            output: try #require(FileHandle(forWritingAtPath: path)),
+            output: FileHandle(forWritingAtPath: path),
             signalAtExit: SIGTERM
         )
         await process.waitForExit()
