@@ -100,7 +100,7 @@ struct CheckerTests {
         #expect(rules { $0.holds.removeFirst() }.contains(.unrecorded))
         #expect(rules { $0.writes.append(ValueWrite(key: "k", value: "a", fence: 21)) } == [.unrecorded])
         #expect(rules { $0.writes.append(ValueWrite(key: "k", value: "a", fence: 20)) } == [.unrecorded])
-        #expect(rules { $0.trace += Self.task(job: 1, fence: 5, from: 20) } == [.unrecorded])
+        #expect(rules { $0.trace += Self.task(job: 1, fence: 25, from: 20) } == [.unrecorded])
     }
 
     @Test func `a success that was not earned is found`() {
