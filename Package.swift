@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .executable(name: "holdfast", targets: ["Command"]),
         .executable(name: "holdfast-bench", targets: ["Bench"]),
+        .executable(name: "holdfast-faults", targets: ["Faults"]),
         .library(name: "Holdfast", targets: ["Holdfast", "Worker"]),
         .library(name: "Redlock", targets: ["Redlock"]),
     ],
@@ -175,6 +176,31 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "FaultChecking",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "Faults",
+            dependencies: [
+                "FaultChecking",
+                "Holdfast",
+                "LocalStack",
+                "Postgres",
+                "Redis",
+                "Redlock",
+                "Worker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "TestSupport",
             dependencies: [
                 "Holdfast",
@@ -284,6 +310,11 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             exclude: ["Schemathesis"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FaultsTests",
+            dependencies: ["FaultChecking", "LocalStack", "TestSupport"],
             swiftSettings: settings
         ),
     ],

@@ -22,6 +22,11 @@ package struct TaskRefusal: Error, CustomStringConvertible {
     package let fence: Fence
     package let highest: Fence
 
+    package init(fence: Fence, highest: Fence) {
+        self.fence = fence
+        self.highest = highest
+    }
+
     package var description: String { "value write: fence \(fence) is stale, \(highest) has written" }
 }
 

@@ -1,0 +1,27 @@
+import ArgumentParser
+
+/// What may be done to the system.
+enum FaultKind: String, CaseIterable, Sendable, ExpressibleByArgument {
+    case killWorker = "kill-worker"
+    case freezeWorker = "freeze-worker"
+    case killIntake = "kill-intake"
+    case freezeIntake = "freeze-intake"
+    case killNode = "kill-node"
+    case wipeNode = "wipe-node"
+    case freezeNode = "freeze-node"
+    case killValueNode = "kill-value-node"
+    case stopPostgres = "stop-postgres"
+    case crashPostgres = "crash-postgres"
+    case cutLink = "cut-link"
+    case holdLink = "hold-link"
+    case slowLink = "slow-link"
+    case lossyLink = "lossy-link"
+
+    /// Whether it is about the program's own processes; the others are about servers and the network.
+    var isOfProcesses: Bool {
+        switch self {
+        case .killWorker, .freezeWorker, .killIntake, .freezeIntake: true
+        default: false
+        }
+    }
+}

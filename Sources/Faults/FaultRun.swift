@@ -1,0 +1,93 @@
+import FaultChecking
+import Foundation
+import Holdfast
+import LocalStack
+import Postgres
+import Redis
+import Redlock
+
+/// One run: work and faults for a time, then peace until the queue is empty, then the evidence.
+struct FaultRun: Sendable {
+    /// How long the queue may take to empty once the faults are over.
+    private static let peace: Duration = .seconds(120)
+    private static let count = Statement(
+        name: "faults_unfinished",
+        sql: "select count(*) from holdfast.jobs"
+    )
+
+    private let system: FaultSystem
+    private let seed: UInt64
+
+    init(_ system: FaultSystem, _ seed: UInt64) {
+        self.system = system
+        self.seed = seed
+    }
+
+    /// Runs; ends the system.
+    ///
+    /// - Throws: `CancellationError`, or what kept a part from being started again.
+    func run(for duration: Duration, _ kinds: [FaultKind]) async throws -> Evidence {
+        var random = SeededRandom(state: seed)
+        let seeds = (0..<4).map { _ in random.split() }
+        let workload = Workload(system)
+        let injector = Injector(system)
+        let foreign = try ForeignClient(system, injector)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await workload.run(seeds[0]) }
+            group.addTask { try await injector.run(kinds.filter(\.isOfProcesses), seeds[1]) }
+            group.addTask { try await injector.run(kinds.filter { !$0.isOfProcesses }, seeds[2]) }
+            group.addTask { await foreign.run(seeds[3]) }
+            let end = ContinuousClock.now + duration
+            do {
+                while ContinuousClock.now < end {
+                    try await Task.sleep(for: min(.seconds(10), ContinuousClock.now.duration(to: end)))
+                    say(workload, injector)
+                }
+            } catch {
+                group.cancelAll()
+                while try await group.next() != nil {}
+                throw error
+            }
+            group.cancelAll()
+            while try await group.next() != nil {}
+        }
+        // What clients gave up waiting for may yet be stored: no intake stores any more when the queue is looked at.
+        for part in system.intakes { await part.process?.end(with: SIGTERM, within: .seconds(30)) }
+        try await whenEmpty()
+        var evidence = Evidence()
+        evidence.submissions = workload.submissions
+        evidence.faults = injector.faults
+        evidence.foreignHolds = foreign.holds
+        evidence.values = try await values(of: Set(evidence.submissions.map(\.key)))
+        for part in system.workers { await part.process?.end(with: SIGTERM, within: .seconds(30)) }
+        try await evidence.read(system.pool)
+        await system.stop()
+        try evidence.read(folder: system.folder)
+        return evidence
+    }
+
+    private func say(_ workload: Workload, _ injector: Injector) {
+        print("  \(workload.submissions.count) jobs sent, \(injector.faults.count) faults")
+    }
+
+    /// Waits until all jobs have finished, or for as long as that may take.
+    private func whenEmpty() async throws {
+        let end = ContinuousClock.now + Self.peace
+        while ContinuousClock.now < end {
+            // The runner's own connections have to come back too.
+            if let left = try? await system.pool.execute(Self.count)[0].decode(Int.self, at: 0), left == 0 { return }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func values(of keys: Set<String>) async throws -> [String: String] {
+        let node = RedisNode(try RedisEndpoint(system.valueNode.url), logger: .quiet)
+        let connection = Task { await node.run() }
+        defer { connection.cancel() }
+        var values: [String: String] = [:]
+        for key in keys {
+            values[key] = try await node.send(RedisCommand("GET", key), within: .seconds(10)).string
+        }
+        return values
+    }
+}

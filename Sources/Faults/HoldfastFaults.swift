@@ -1,0 +1,16 @@
+import ArgumentParser
+
+@main
+struct HoldfastFaults: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "holdfast-faults",
+        abstract: "Run Holdfast under faults, and judge what it left behind.",
+        discussion: """
+            Starts a private stack, submits jobs, and does to every part of it what a bad day does, all by a seed. The checker \
+            then reads the clients' records, the value node's log, the tasks' trace and the SQL history, and knows nothing \
+            of the code under test. Exits with 1 on any violation.
+            """,
+        subcommands: [Run.self, TracedWorker.self],
+        defaultSubcommand: Run.self
+    )
+}
