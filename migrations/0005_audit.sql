@@ -580,7 +580,7 @@ grant select on holdfast.schema_migrations to holdfast_intake, holdfast_worker;
 
 -- The intake.
 grant select on holdfast.jobs, holdfast.finished_jobs, holdfast.key_lines, holdfast.queues, holdfast.workers,
-    holdfast.lock_history, holdfast.lock_holds, holdfast.job_attempts, holdfast.current_holds to holdfast_intake;
+    holdfast.leaders, holdfast.lock_history, holdfast.lock_holds, holdfast.job_attempts, holdfast.current_holds to holdfast_intake;
 grant insert on holdfast.jobs, holdfast.key_lines to holdfast_intake;
 -- It takes the line's lock.
 grant update (priority) on holdfast.key_lines to holdfast_intake;

@@ -102,6 +102,7 @@ package struct Intake: Service {
 
     /// Serves until shut down; requests that run are finished first.
     package func run() async throws {
+        await gate.prepare()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await wakeups.run() }
             // They hold requests, which end before the server does.

@@ -17,17 +17,21 @@ func withNode(
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await node.run() }
         defer { group.cancelAll() }
-        try await body(node, States(stream: states))
+        try await body(node, States(stream: states, node: node))
     }
 }
 
 /// The changes that a node has told of, oldest first.
 struct States: Sendable {
     fileprivate let stream: AsyncStream<RedisNodeState>
+    fileprivate let node: RedisNode
 
-    /// Waits for the next change.
+    /// Waits for the next change, and until it has happened: a connection is told of just before it is used.
     func next() async -> RedisNodeState? {
-        for await state in stream { return state }
+        for await state in stream {
+            if case .connected = state { while !node.isConnected { await Task.yield() } }
+            return state
+        }
         return nil
     }
 }

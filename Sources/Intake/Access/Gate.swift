@@ -48,6 +48,12 @@ final class Gate: Sendable {
         self.logger = logger
     }
 
+    /// Reads the tokens for the first time, so that the first request finds them; if the database is away, ``run()`` does.
+    func prepare() async {
+        guard access != .open else { return }
+        try? await refresh()  // What goes wrong, `run` meets again, and logs.
+    }
+
     /// Keeps the tokens current until the task is cancelled.
     func run() async {
         guard access != .open else { return }

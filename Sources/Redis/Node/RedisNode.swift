@@ -93,10 +93,10 @@ extension RedisNode {
     }
 
     func connected(_ channel: any Channel, _ info: RedisServerInfo?) {
+        logger.info("Redis node connected")
         // Before the first command, so that who is told can shut a restarted node out before it votes.
         configuration.onStateChange(.connected(info))
         exchange.withLock { $0.connected(channel, info) }
-        logger.info("Redis node connected")
         flush()
     }
 
