@@ -24,6 +24,7 @@ struct HoldfastCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Dev.self, Serve.self, Work.self, Migrate.self, Queues.self, Doctor.self, Tokens.self, AuditCommand.self,
+            History.self,
         ]
     )
 }

@@ -5,6 +5,7 @@ package enum ServerProgram: String {
     case initdb
     case postgres
     case createdb
+    case psql
     case redisServer = "redis-server"
     case redisBenchmark = "redis-benchmark"
     case setpriv
@@ -12,6 +13,7 @@ package enum ServerProgram: String {
     private var package: String {
         switch self {
         case .initdb, .postgres, .createdb: "postgresql"
+        case .psql: "postgresql-client"
         case .redisServer: "redis-server"
         case .redisBenchmark: "redis-tools"
         case .setpriv: "util-linux"

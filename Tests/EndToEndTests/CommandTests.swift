@@ -32,6 +32,7 @@ struct CommandTests {
     @Test(arguments: [
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
         ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
+        ["audit", "sql"], ["history"],
     ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])

@@ -68,9 +68,17 @@ struct FaultTests {
                     // It has noticed, and works on.
                     let next = try await intake.submit("k", "next")
                     #expect(try await system.outcome(of: next).state == .succeeded)
+                    let value = try await intake.get("/getValue/k").body
+                    #expect(value == #""next""#)
+                    try await verify(system)
                 }
             }
         }
+    }
+
+    /// Runs `holdfast audit verify`, which fails when anything is found.
+    private func verify(_ system: TestSystem) async throws {
+        try await Program.run(["audit", "verify"], environment: system.environment(for: "holdfast_auditor"))
     }
 
     @Test func `a worker that is told to stop finishes what it runs`() async throws {
@@ -135,6 +143,44 @@ struct FaultTests {
                     #expect(finished.state == .succeeded)
                     let value = try await intake.get("/getValue/k").body
                     #expect(value == #""v""#)
+                }
+            }
+        }
+    }
+
+    @Test func `PostgreSQL stopped before an acquisition is recorded loses nothing, and no effect is without a record`()
+        async throws
+    {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                try await system.withWorkers(1) {
+                    var job: Int64 = 0
+                    // The connection of this transaction is lost with the server.
+                    _ = try? await system.pool.withTransaction { connection in
+                        try await connection.executeScript(
+                            "set local idle_in_transaction_session_timeout = 0; "
+                                + "lock table holdfast.lock_history in exclusive mode"
+                        )
+                        job = try await intake.submit("k", "v")
+                        try await eventually("the history's writer waits") {
+                            try await system.count(
+                                """
+                                select count(*) from pg_stat_activity
+                                where wait_event_type = 'Lock' and query like '%insert into holdfast.lock_history%'
+                                """
+                            ) > 0
+                        }
+                        await system.stack.postgres.kill()
+                    }
+                    try await system.stack.postgres.start()
+                    let finished = try await eventually("the job has finished") { () async throws -> Job? in
+                        // The test's own connections have to come back too.
+                        try? await system.outcome(of: job)
+                    }
+                    #expect(finished.state == .succeeded)
+                    #expect(try await system.events(of: job).filter { $0 == "acquired" }.count == 1)
+                    #expect(try await intake.get("/getValue/k").body == #""v""#)
+                    try await verify(system)
                 }
             }
         }
@@ -230,7 +276,8 @@ struct FaultTests {
                         try? await intake.submit("k", "after")  // Still away: asked again.
                     }
                     #expect(try await system.outcome(of: next).state == .succeeded)
-                    #expect(try await system.count("select count(*) from holdfast.lock_overlaps") == 0)
+                    #expect(try await intake.get("/getValue/k").body == #""after""#)
+                    try await verify(system)
                 }
             }
         }

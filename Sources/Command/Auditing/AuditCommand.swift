@@ -17,8 +17,9 @@ struct AuditCommand: AsyncParsableCommand {
               holdfast audit verify --head 42:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
               holdfast audit head
               holdfast audit export --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z > november.csv
+              holdfast audit sql
             """,
-        subcommands: [Verify.self, Head.self, Export.self]
+        subcommands: [Verify.self, Head.self, Export.self, SQL.self]
     )
 
     struct Verify: AsyncParsableCommand {

@@ -64,13 +64,14 @@ package struct Audit: Sendable {
                 within: .seconds(10)
             )
             guard case .array(let parts) = reply, parts.count == 2, let next = parts[0].string,
-                case .array(let names) = parts[1]
+                case .array(let members) = parts[1]
             else { throw RedisError(.reply, endpoint: node.endpoint.description, message: "no answer to SCAN") }
             cursor = next
+            let names = members.compactMap(\.string)
+            let values = try await node.send(names.map { RedisCommand("GET", $0) }, within: .seconds(10))
             var keys: [String] = []
             var fences: [Int64] = []
-            for name in names.compactMap(\.string) {
-                let value = try await node.send(RedisCommand("GET", name), within: .seconds(10))
+            for (name, value) in zip(names, values) {
                 guard let fence = value.string.flatMap({ Int64($0) }) else { continue }
                 keys.append(String(name.dropFirst(FencedWrite.fencePrefix.count)))
                 fences.append(fence)

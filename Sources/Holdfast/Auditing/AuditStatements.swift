@@ -62,4 +62,40 @@ enum AuditStatements {
         name: "audit_known_seal",
         sql: "select encode(seal, 'hex') = $2 from holdfast.history_seals where number = $1"
     )
+
+    /// The last events of a key, oldest first: for people, or as JSON.
+    static let lastEvents = Statement(
+        name: "audit_last_events",
+        sql: """
+            select h.id, h.at, \(line)
+            from (
+                select *
+                from holdfast.lock_history e
+                where e.lock_key = $1
+                order by e.at desc, e.id desc
+                limit $3) h
+            order by h.at, h.id
+            """
+    )
+
+    /// The events of a key since a time.
+    static let eventsSince = Statement(
+        name: "audit_events_since",
+        sql: """
+            select h.id, h.at, \(line)
+            from holdfast.lock_history h
+            where h.lock_key = $1 and h.at >= $3
+            order by h.at, h.id
+            """
+    )
+
+    private static let line = """
+        case when $2 then holdfast.event_json(h::holdfast.lock_history) else concat_ws('  ',
+            holdfast.rfc3339(h.at), rpad(h.event::text, 8), 'job ' || h.job_id, 'attempt ' || h.attempt,
+            'worker ' || h.worker_id, 'fence ' || h.fence, h.outcome, 'waited ' || round(h.waited_us / 1000.0, 1) || ' ms',
+            'held ' || round(h.held_us / 1000.0, 1) || ' ms',
+            (select string_agg((v.vote ->> 'node') || ' ' || (v.vote ->> 'verdict'), ', ' order by v.place)
+             from jsonb_array_elements(h.votes) with ordinality as v(vote, place)),
+            h.reason) end
+        """
 }

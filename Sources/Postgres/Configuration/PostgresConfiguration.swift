@@ -58,6 +58,23 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
         ]
     }
 
+    /// The connection string as the environment of another program that uses libpq: unlike its arguments, nobody else
+    /// sees a password there.
+    package var environment: [String: String] {
+        // It was parsed when it was given.
+        guard let options = PQconninfoParse(connectionString, nil) else { return [:] }
+        defer { PQconninfoFree(options) }
+        var environment: [String: String] = [:]
+        var option = options
+        while option.pointee.keyword != nil {
+            if let variable = option.pointee.envvar, let value = option.pointee.val {
+                environment[String(cString: variable)] = String(cString: value)
+            }
+            option += 1
+        }
+        return environment
+    }
+
     private static func shownOptions(of connectionString: String) throws(PostgresError) -> String {
         var message: UnsafeMutablePointer<CChar>?
         guard let options = PQconninfoParse(connectionString, &message) else {

@@ -1,0 +1,60 @@
+import Foundation
+import Holdfast
+import Postgres
+import TestSupport
+import Testing
+
+@Suite(.freshDatabase, .timeLimit(.minutes(2)))
+struct AuditRecipesTests {
+    struct Recipe: Sendable, CustomTestStringConvertible {
+        let question: String
+        let query: String
+
+        var testDescription: String { question }
+    }
+
+    /// The recipes of the article, as they stand there.
+    static let recipes: [Recipe] = {
+        let root = URL(fileURLWithPath: #filePath).appending(path: "../../..").standardized
+        let path = root.appending(path: "Sources/Holdfast/Holdfast.docc/AuditRecipes.md").path
+        guard let data = FileManager.default.contents(atPath: path) else { return [] }
+        return String(decoding: data, as: UTF8.self).components(separatedBy: "\n## ").dropFirst().compactMap { part in
+            guard let match = part.firstMatch(of: /(?s)```sql\n(.*?)```/) else { return nil }
+            return Recipe(question: String(part.prefix { $0 != "\n" }), query: String(match.1))
+        }
+    }()
+
+    /// How many rows each has, when job 1 has been refused once and runs under its second fence.
+    private static let rows = [
+        "Who held a key at a moment?": 1, "By whose votes did a job have its lock?": 3, "Why did a hold end?": 1,
+        "Who held a key in a span of time?": 1, "What happened to a job?": 3, "Which keys are fought over?": 1,
+        "Which lock nodes do badly?": 3, "What is held now, and for how long?": 0,
+        "Which stale writes were turned away?": 1, "Was a promise broken?": 0,
+    ]
+
+    @Test func `there are ten recipes`() {
+        #expect(Set(Self.recipes.map(\.question)) == Set(Self.rows.keys))
+    }
+
+    @Test(arguments: recipes)
+    func `a recipe answers its question to the auditor`(recipe: Recipe) async throws {
+        let database = FreshDatabase.current
+        try await database.run(
+            """
+            insert into holdfast.lock_history (at, event, lock_key, job_id, attempt, fence, validity_us, waited_us, held_us,
+                                               votes, outcome)
+            values
+                (clock_timestamp() - interval '10 seconds', 'acquired', 'invoice-7', 1, 1, 2, 30000000, 1000, null,
+                 '[{"node": "r1", "verdict": "granted", "us": 300}, {"node": "r2", "verdict": "granted", "us": 400},
+                   {"node": "r3", "verdict": "late", "us": 9000}]', null),
+                (clock_timestamp() - interval '5 seconds', 'refused', 'invoice-7', 1, 1, 1, null, null, null, null, null),
+                (clock_timestamp(), 'released', 'invoice-7', 1, 1, 2, null, null, 10000000, null, 'succeeded')
+            """
+        )
+        let rows = try await database.pool.withTransaction { connection in
+            try await connection.executeScript("set local role holdfast_auditor")
+            return try await connection.execute(Statement(name: "recipe", sql: recipe.query, isPrepared: false))
+        }
+        #expect(rows.count == Self.rows[recipe.question])
+    }
+}
