@@ -45,6 +45,22 @@ struct AccessTests {
         }
     }
 
+    @Test func `the body of a refused request is not read off`() async throws {
+        try await TestSystem.with { system in
+            let token = try await system.makeToken("reader", "read")
+            try await system.withIntake(["--body-seconds", "600"]) { intake in
+                try await eventually("it is good") { try await intake.get("/v1/jobs/1", token: token).status == 404 }
+                for (header, status) in [("", "401"), ("Authorization: Bearer \(token)\r\n", "403")] {
+                    let connection = try RawConnection(intake.port)
+                    let head = "POST /v1/jobs HTTP/1.1\r\nHost: h\r\n\(header)Content-Length: 999999999999\r\n\r\n{"
+                    try await connection.send(head)
+                    let answer = try await connection.receiveToEnd().lowercased()
+                    #expect(answer.contains("http/1.1 \(status)") && answer.contains("connection: close"))
+                }
+            }
+        }
+    }
+
     @Test func `a token that has expired is not good`() async throws {
         try await TestSystem.with { system in
             let token = try await system.makeToken("short", "submit,read", arguments: ["--expires-days", "1"])

@@ -89,7 +89,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(var head):
             if head.status.kind != .informational {
                 state.answerBegun()
-                closesAfterAnswer = drain.isDraining
+                // The rest of a body that was refused unread is not worth reading off; it may be without end.
+                let isRefused = head.status == .unauthorized || head.status == .forbidden
+                closesAfterAnswer = drain.isDraining || isRefused && state.isReadingBody
                 if closesAfterAnswer { head.headerFields[.connection] = "close" }
             }
             context.write(wrapOutboundOut(.head(head)), promise: promise)

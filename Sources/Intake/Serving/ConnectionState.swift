@@ -42,6 +42,8 @@ struct ConnectionState {
     var deadline: NIODeadline? { [head, body, answer, write].compactMap { $0 }.min() }
     /// Whether it is the client's turn.
     var isWaitingForClient: Bool { head != nil || body != nil }
+    /// Whether the body of a request still comes in.
+    var isReadingBody: Bool { body != nil }
     /// Whether a request is being served, or comes in.
     var isServing: Bool { unanswered > 0 }
 
