@@ -99,7 +99,12 @@ struct JobRoutes: Sendable {
             if let name = fields.left.first { throw InvalidField(name, "cannot be changed; priority can") }
             let priority = try NewJob.number(value, in: NewJob.priorityRange, field: "priority")
             if try await find(id).state.isFinished { throw Problem(.conflict, "job \(id) is finished") }
-            try await operations.setPriority(id, priority)
+            do {
+                try await operations.setPriority(id, priority)
+            } catch let error as PostgresError where error.sqlState == "P0002" {
+                // It has finished since.
+                throw Problem(.conflict, "job \(id) is finished")
+            }
             return try await show(id)
         }
     }
