@@ -279,6 +279,8 @@ let package = Package(
                 "Postgres",
                 "Redis",
                 "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -73,10 +73,12 @@ struct Serve: AsyncParsableCommand {
                 drain: drain,
                 logger: logger
             )
-            let reload = certificates.map { CertificateReload(certificates: $0, logger: logger) }
-            let services: [(any Service)?] = [reload, intake, DrainNotice(drain: drain, delay: drainDelay)]
+            var services: [any Service] = [intake, DrainNotice(drain: drain, delay: drainDelay)]
+            if let certificates {
+                services.insert(await CertificateReload(certificates: certificates, logger: logger), at: 0)
+            }
             try await ServiceRunner.run(
-                services.compactMap { $0 },
+                services,
                 drainLimit: drainDelay + drainLimit,
                 endsWithParent: endWithParent,
                 logger

@@ -19,6 +19,14 @@ struct CommandTests {
         ),
         (["queues", "limit", "default", "--jobs", "-1"], "--jobs"),
         (["work", "--keep-history-days", "0", "--database-url", "host=/nowhere"], "--keep-history-days must be"),
+        (["tokens", "create", "a", "--scopes", "submit,write"], "must be of submit, read and operate, and has write"),
+        (["tokens", "create", "a", "--scopes", ","], "--scopes must name at least one"),
+        (["tokens", "create", "", "--scopes", "read"], "1 to 128 bytes"),
+        (["tokens", "create", "a", "--scopes", "read", "--expires-days", "0"], "--expires-days must be"),
+        (["serve", "--require-tokens", "--insecure"], "exclude each other"),
+        (["serve", "--max-connections", "0", "--database-url", "host=/nowhere"], "--max-connections must be"),
+        (["serve", "--body-seconds", "0", "--database-url", "host=/nowhere"], "--body-seconds must be"),
+        (["work", "--health-port", "70000", "--database-url", "host=/nowhere"], "--health-port must be"),
         (["migrate", "--log-level", "loud"], "--log-level must be one of"),
         (["migrate", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["dev", "--port", "-1"], "--port"),
@@ -32,7 +40,7 @@ struct CommandTests {
     @Test(arguments: [
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
         ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
-        ["audit", "sql"], ["history"],
+        ["audit", "sql"], ["history"], ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
     ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])
@@ -101,6 +109,25 @@ struct CommandTests {
                 #expect(acquired["job.fence"] != nil && acquired["job.id"] != nil && acquired["worker.id"] != nil)
                 #expect(acquired["lock.votes"] == "granted,granted,granted")
             }
+        }
+    }
+
+    @Test func `tokens are made once by their name, listed, and revoked once`() async throws {
+        try await TestSystem.with { system in
+            func run(_ arguments: String..., status: Int32 = 0) async throws -> String {
+                try await Program.run(["tokens"] + arguments, environment: system.environment, status: status)
+            }
+            #expect(try await run("list").contains("There are no tokens"))
+            let token = try await run("create", "shop", "--scopes", "submit, read", "--expires-days", "90")
+            #expect(token.hasPrefix("hft_1_") && token.split(separator: "\n").count == 1)
+            #expect(try await run("create", "shop", "--scopes", "read", status: 64).contains("revoke it first"))
+            let json = try await run("create", "other", "--scopes", "operate", "--json")
+            #expect(json.contains(#""name":"other""#) && json.contains(#""scopes":["operate"]"#))
+            let list = try await run("list")
+            #expect(list.contains("shop  read,submit  made 20") && list.contains("expires 20"))
+            #expect(try await run("revoke", "shop").contains("Token shop is revoked."))
+            #expect(try await run("revoke", "shop", status: 64).contains("There is no token shop that is not revoked"))
+            #expect(try await run("list").contains("revoked 20"))
         }
     }
 

@@ -75,22 +75,36 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test(arguments: [
-        ("GET / HTTP/1.1\r\nA: \(String(repeating: "a", count: 40_000))\r\n\r\n", "431 "),
-        ("GET / HTTP/1.1\r\n\(String(repeating: "a: b\r\n", count: 200))\r\n", "431 "),
-        ("no HTTP at all\r\n\r\n", "400 "),
-        ("POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{", "408 "),
-    ])
-    func `what is too much or too slow is answered, and its connection closed`(
-        request: String,
-        status: String
-    ) async throws {
+    /// A request that is not taken, by its name.
+    enum Refused: String, CaseIterable {
+        case largeHead, manyFields, noHTTP, slowBody
+
+        var request: String {
+            switch self {
+            case .largeHead: "GET / HTTP/1.1\r\nA: \(String(repeating: "a", count: 40_000))\r\n\r\n"
+            case .manyFields: "GET / HTTP/1.1\r\n\(String(repeating: "a: b\r\n", count: 200))\r\n"
+            case .noHTTP: "no HTTP at all\r\n\r\n"
+            case .slowBody: "POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{"
+            }
+        }
+
+        var status: Int {
+            switch self {
+            case .largeHead, .manyFields: 431
+            case .noHTTP: 400
+            case .slowBody: 408
+            }
+        }
+    }
+
+    @Test(arguments: Refused.allCases)
+    func `what is too much or too slow is answered, and its connection closed`(refused: Refused) async throws {
         try await TestSystem.with { system in
             try await system.withIntake(["--body-seconds", "1"]) { intake in
                 let connection = try RawConnection(intake.port)
-                try await connection.send(request)
+                try await connection.send(refused.request)
                 let answer = try await connection.receiveToEnd()
-                #expect(answer.hasPrefix("HTTP/1.1 \(status)"), "\(answer)")
+                #expect(answer.hasPrefix("HTTP/1.1 \(refused.status) "), "\(answer)")
                 #expect(!intake.program.output.contains("Request failed"))
             }
         }
@@ -105,6 +119,21 @@ struct ConnectionLimitTests {
                 let idle = try RawConnection(intake.port)
                 try await idle.get("/healthz")
                 for connection in [silent, slow, idle] { #expect(try await connection.receiveToEnd().isEmpty) }
+            }
+        }
+    }
+
+    @Test func `a client that takes no answer is not waited for`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake(["--write-seconds", "1", "--idle-seconds", "600"]) { intake in
+                let connection = try RawConnection(intake.port)
+                let gets = [String](repeating: "GET /openapi.yaml HTTP/1.1\r\nHost: h\r\n\r\n", count: 600)
+                try await connection.send(gets.joined())
+                // It has nothing read yet; the intake's end of the connection goes nevertheless.
+                try await eventually("the connection is closed") { try intake.connectionCount() == 0 }
+                let answers = try await connection.receiveToEnd().components(separatedBy: "200 OK").count - 1
+                #expect(answers < 600)
+                #expect(try await intake.get("/healthz").status == 200)
             }
         }
     }

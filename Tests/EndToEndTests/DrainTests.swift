@@ -44,4 +44,24 @@ struct DrainTests {
             }
         }
     }
+
+    @Test func `listeners and those who wait for a job are let go in order`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let job = try await intake.submit("k", "v")
+                let waiting = try RawConnection(intake.port)
+                try await waiting.send("GET /v1/jobs/\(job)?wait=60 HTTP/1.1\r\nHost: h\r\n\r\n")
+                let listening = try RawConnection(intake.port)
+                try await listening.send("GET /v1/events HTTP/1.1\r\nHost: h\r\n\r\n")
+                _ = try await listening.receive(until: "the events of the lock history")
+                intake.program.process.signal(SIGTERM)
+                let answer = try await waiting.receiveToEnd()
+                #expect(answer.contains("200 OK") && answer.contains(#""state":"queued""#), "\(answer)")
+                // The last chunk, and not a connection that breaks off.
+                #expect(try await listening.receiveToEnd().hasSuffix("0\r\n\r\n"))
+                await intake.program.process.waitForExit()
+                #expect(intake.program.process.exitStatus == 0)
+            }
+        }
+    }
 }

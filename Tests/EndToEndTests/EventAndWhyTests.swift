@@ -64,9 +64,14 @@ struct EventAndWhyTests {
                     try await intake.expectCause("finished", of: lone)
 
                     // Somebody else's lock, on a quorum.
-                    for node in system.stack.nodes.prefix(2) { try await system.redis(node, "SET", "locks:f", "x") }
+                    let nodes = system.stack.nodes
+                    try await system.redis(nodes[0], "SET", "locks:f", "x")
+                    try await system.redis(nodes[1], "SET", "locks:f", "x", "PX", "600000")
                     let foreign = try await intake.submit("f", "v")
                     #expect(try await intake.expectCause("foreign-holder", of: foreign).contains("since"))
+                    let held = try await intake.expectCause("held-on-nodes", of: foreign)
+                    #expect(held.contains("(without end)") && held.contains(#""leftMs":5"#))
+                    #expect(!held.contains(":\(nodes[2].port) "))
 
                     try await system.execute(
                         """
@@ -78,11 +83,50 @@ struct EventAndWhyTests {
                         """
                     )
                     #expect(try await intake.expectCause("backoff", of: foreign).contains("it broke"))
-                    for node in system.stack.nodes.prefix(2) { await node.stop() }
+                    for node in nodes.prefix(2) { await node.stop() }
                     let waiting = try await intake.submit("q", "v")
                     #expect(try await intake.expectCause("no-quorum", of: waiting).contains("not connected"))
                     #expect(try await intake.get("/v1/nodes").body.contains(#""voting":1"#))
                 }
+            }
+        }
+    }
+
+    @Test func `why says what lasts for a moment only`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                // Nobody leads, so that nobody lets it join its line.
+                let soon = try await system.texts(
+                    "select holdfast.rfc3339(clock_timestamp() + interval '300 ms')"
+                )[0]
+                let due = try await intake.post("/v1/jobs", #"{"key":"due","value":"v","runAt":"\#(soon)"}"#)
+                try await intake.expectCause("joining", of: try #require(due.job))
+
+                // A worker that is there and does nothing.
+                try await system.execute(
+                    """
+                    insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
+                    values (77, 'idler', '{default}', '{lockAndSet}', 1, clock_timestamp() + interval '1 hour')
+                    """
+                )
+                let job = try await intake.submit("k", "v")
+                try await intake.expectCause("ready", of: job)
+                try await system.execute(
+                    "update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour' where lock_key = 'k'"
+                )
+                #expect(try await intake.expectCause("snoozed", of: job).contains(#""until":"#))
+                try await system.execute(
+                    """
+                    update holdfast.key_lines set held_by = 77, fence = 1, claimed_at = clock_timestamp()
+                    where lock_key = 'k'
+                    """
+                )
+                #expect(try await intake.expectCause("claimed", of: job).contains("worker 77 has claimed it"))
+                try await system.execute(
+                    "update holdfast.jobs set cancel_requested_at = clock_timestamp() where lock_key = 'k'"
+                )
+                try await intake.expectCause("cancel-requested", of: job)
+                #expect(try await intake.get("/v1/jobs/999/why").status == 404)
             }
         }
     }

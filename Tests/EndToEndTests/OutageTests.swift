@@ -124,4 +124,46 @@ struct OutageTests {
             }
         }
     }
+
+    @Test func `as many batches are taken in at once as there are slots`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let record = Record()
+                try await system.pool.withTransaction { connection in
+                    try await connection.executeScript("lock table holdfast.jobs, holdfast.key_lines")
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for client in 0..<6 {
+                            group.addTask {
+                                let batch = #"[{"key":"\#(client)","value":"v"}]"#
+                                record.add(try await intake.post("/v1/jobs/batch", batch))
+                            }
+                        }
+                        // Four wait for the database.
+                        try await eventually("the others are refused") { record.current.unavailable == 2 }
+                        #expect(record.current.withoutRetryAfter == 0 && record.current.others.isEmpty)
+                        group.cancelAll()
+                    }
+                }
+                // Their slots are free again.
+                try await eventually("a batch is taken") {
+                    try await intake.post("/v1/jobs/batch", #"[{"key":"k","value":"v"}]"#).status == 202
+                }
+            }
+        }
+    }
+
+    @Test func `without a database and without known tokens nobody is let in, nor turned away for good`() async throws {
+        try await TestSystem.with { system in
+            let token = try await system.makeToken("reader", "read")
+            await system.stack.postgres.stop()
+            try await system.withIntake(["--require-tokens"]) { intake in
+                let answer = try await intake.get("/getValue/k", token: token)
+                #expect(answer.status == 503 && answer.headers["retry-after"] == "1")
+                #expect(answer.body.contains("tokens cannot be checked"))
+                try await system.stack.postgres.start()
+                try await eventually("it is known") { try await intake.get("/getValue/k", token: token).status == 200 }
+                #expect(try await intake.get("/getValue/k").status == 401)
+            }
+        }
+    }
 }

@@ -31,6 +31,35 @@ struct TLSTests {
         }
     }
 
+    @Test func `a connection that is open goes on when the certificate changes`() async throws {
+        let folder = TestServers.makeFolder("certificates")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try await Self.makeCertificate("first", in: folder)
+        try await TestSystem.with { system in
+            let arguments = ["--tls-certificate", "\(folder)/certificate.pem", "--tls-key", "\(folder)/key.pem"]
+            try await system.withIntake(arguments) { intake in
+                let reloaded = "\(folder)/reloaded"
+                let answers = "\(folder)/answers"
+                async let session = Self.shell(
+                    """
+                    get() { printf 'GET /healthz HTTP/1.1\\r\\nHost: h\\r\\n%s\\r\\n' "$1"; }
+                    { get; while [ ! -e \(reloaded) ]; do sleep 0.05; done; get 'Connection: close\r\n'; } |
+                        openssl s_client -ign_eof -connect 127.0.0.1:\(intake.port) 2>/dev/null | tee \(answers)
+                    """
+                )
+                try await eventually("it is served") {
+                    (try? String(contentsOfFile: answers, encoding: .utf8).contains("200 OK")) ?? false
+                }
+                try await Self.makeCertificate("second", in: folder)
+                intake.program.process.signal(SIGHUP)
+                try await eventually("the new one is shown") { try await Self.subject(intake.port) == "second" }
+                try Data().write(to: URL(fileURLWithPath: reloaded))
+                let text = try await session
+                #expect(text.contains("CN = first") && text.components(separatedBy: "200 OK").count == 3, "\(text)")
+            }
+        }
+    }
+
     @Test func `files that do not go together are refused at the start`() async throws {
         let folder = TestServers.makeFolder("certificates")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

@@ -5,11 +5,18 @@ import UnixSignals
 
 /// Reads the certificate again at each SIGHUP.
 struct CertificateReload: Service {
-    let certificates: TLSCertificates
-    let logger: Logger
+    private let certificates: TLSCertificates
+    private let logger: Logger
+    private let signals: UnixSignalsSequence
+
+    /// From now on SIGHUP no longer ends the process.
+    init(certificates: TLSCertificates, logger: Logger) async {
+        self.certificates = certificates
+        self.logger = logger
+        signals = await UnixSignalsSequence(trapping: .sighup)
+    }
 
     func run() async throws {
-        let signals = await UnixSignalsSequence(trapping: .sighup)
         for await _ in signals.cancelOnGracefulShutdown() { reload() }
     }
 

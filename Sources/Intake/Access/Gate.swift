@@ -77,8 +77,7 @@ final class Gate: Sendable {
 
     private func refresh() async throws {
         let now = ContinuousClock.now
-        let known = try await store.known()
-        let hasAny = known.isEmpty ? try await store.hasAny() : true
+        let (known, hasAny) = try await store.known()
         let entries = known.map { token in
             (token.id, Snapshot.Entry(hash: token.hash, scopes: token.scopes, expiresAt: token.left.map { now + $0 }))
         }

@@ -68,16 +68,19 @@ package struct TokenStore: Sendable {
         try await pool.execute(TokenStatements.hasAny, [], within: deadline)[0].decode(Bool.self, at: 0)
     }
 
-    /// Those that are good now.
-    func known() async throws -> [Known] {
-        try await pool.execute(TokenStatements.known, [], within: deadline).map { row in
-            Known(
-                id: try row.decode(Int64.self, at: 0),
-                hash: try row.decode([UInt8].self, at: 1),
-                scopes: Set(try row.decode([String].self, at: 2).compactMap(Token.Scope.init)),
-                left: try row.decodeIfPresent(Double.self, at: 3).map { .seconds($0) }
+    /// Those that are good now, and whether one was ever made.
+    func known() async throws -> (tokens: [Known], hasAny: Bool) {
+        let rows = try await pool.execute(TokenStatements.known, [], within: deadline)
+        let tokens = try rows.compactMap { row -> Known? in
+            guard let id = try row.decodeIfPresent(Int64.self, at: 1) else { return nil }
+            return Known(
+                id: id,
+                hash: try row.decode([UInt8].self, at: 2),
+                scopes: Set(try row.decode([String].self, at: 3).compactMap(Token.Scope.init)),
+                left: try row.decodeIfPresent(Double.self, at: 4).map { .seconds($0) }
             )
         }
+        return (tokens, try rows[0].decode(Bool.self, at: 0))
     }
 }
 
@@ -104,13 +107,13 @@ private enum TokenStatements {
             """
     )
     static let hasAny = Statement(name: "token_any", sql: "select exists (select from holdfast.tokens)")
-    // The time that is left, and not its end: the intake's own clock need not be right.
+    // The time that is left, and not its end: the intake's own clock need not be right. A row of nulls when none is good.
     static let known = Statement(
         name: "token_known",
         sql: """
-            select id, hash, scopes, extract(epoch from expires_at - clock_timestamp())::double precision
-            from holdfast.tokens
-            where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+            select any_made, id, hash, scopes, extract(epoch from expires_at - clock_timestamp())::double precision
+            from (select exists (select from holdfast.tokens) as any_made) made
+            left join holdfast.tokens on revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
             """
     )
 }

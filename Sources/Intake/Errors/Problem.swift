@@ -19,7 +19,7 @@ struct Problem: Error, HTTPResponseError {
 
     let status: HTTPResponse.Status
     private(set) var details: Details
-    private let retryAfter: Int?
+    let retryAfter: Int?
 
     /// - Parameters:
     ///   - status: The answer's status; its phrase is the title.

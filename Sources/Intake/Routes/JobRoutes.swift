@@ -64,6 +64,11 @@ struct JobRoutes: Sendable {
             var causes = try await views.causes(of: id)
             let job = try await find(id)
             if !job.state.isFinished, job.state != .running, let cause = nodes.missingQuorum() { causes.append(cause) }
+            if causes.contains(where: { $0.contains(#""cause":"foreign-holder""#) }),
+                let cause = await nodes.foreignHold(of: job.key)
+            {
+                causes.append(cause)
+            }
             return JSONResponse.make(
                 JSONWriter.object { writer in
                     writer.field("id", id.rawValue)

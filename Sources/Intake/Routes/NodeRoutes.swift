@@ -44,23 +44,50 @@ struct NodeRoutes: Sendable {
         return String(decoding: cause, as: UTF8.self)
     }
 
+    /// Where the lock of a key is held, and for how long if nobody extends it, as the JSON object of a cause.
+    ///
+    /// `nil` when it is free on a quorum.
+    func foreignHold(of key: LockKey) async -> String? {
+        let replies = await asking(RedisCommand("PTTL", RedlockConfiguration().prefix + key.text)) { $0 }
+        let held = zip(lockNodes, replies).compactMap { node, reply -> (name: String, left: Int64?)? in
+            guard case .integer(let left)? = reply, left != -2 else { return nil }  // No such lock there.
+            return (node.name, left < 0 ? nil : left)
+        }
+        let heldAtMost = lockNodes.count - (lockNodes.count / 2 + 1)
+        guard held.count > heldAtMost else { return nil }
+        let places = held.map { "\($0.name) (\($0.left.map { "for \($0) ms" } ?? "without end"))" }
+        // So many have to let it go before a quorum can grant it.
+        let left = held.map { $0.left ?? .max }.sorted()[held.count - heldAtMost - 1]
+        let cause = JSONWriter.object { writer in
+            writer.field("cause", "held-on-nodes")
+            writer.field("detail", "its lock is held on \(places.joined(separator: ", "))")
+            if left < .max { writer.field("leftMs", left) }
+        }
+        return String(decoding: cause, as: UTF8.self)
+    }
+
     /// How long each node takes to answer; `nil` for one that does not.
     private func roundTrips() async -> [Duration?] {
-        await withTaskGroup(of: (Int, Duration?).self) { group in
+        let start = ContinuousClock.now
+        return await asking(RedisCommand("PING")) { _ in start.duration(to: .now) }
+    }
+
+    /// Asks all nodes at once; `nil` for one that does not answer.
+    private func asking<Value: Sendable>(
+        _ command: RedisCommand,
+        _ transform: @escaping @Sendable (RedisReply) -> Value
+    ) async -> [Value?] {
+        await withTaskGroup(of: (Int, Value?).self) { group in
             for (index, node) in lockNodes.enumerated() where node.connection.isConnected {
                 group.addTask {
-                    let start = ContinuousClock.now
-                    do {
-                        _ = try await node.connection.send(RedisCommand("PING"), within: Self.deadline)
-                    } catch {
-                        return (index, nil)  // What is wrong with it the log says.
-                    }
-                    return (index, start.duration(to: .now))
+                    // What is wrong with a node the log says.
+                    let reply = try? await node.connection.send(command, within: Self.deadline)
+                    return (index, reply.map(transform))
                 }
             }
-            var trips = [Duration?](repeating: nil, count: lockNodes.count)
-            for await (index, trip) in group { trips[index] = trip }
-            return trips
+            var values = [Value?](repeating: nil, count: lockNodes.count)
+            for await (index, value) in group { values[index] = value }
+            return values
         }
     }
 }

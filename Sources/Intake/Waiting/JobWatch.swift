@@ -30,6 +30,9 @@ final class JobWatch: Sendable {
         self.logger = logger
     }
 
+    /// How many requests wait now.
+    var waiterCount: Int { state.withLock { $0.waiters.count } }
+
     /// Waits until a job has finished, the time is up, or the intake shuts down.
     ///
     /// - Throws: ``Problem`` when too many wait already.

@@ -67,6 +67,20 @@ struct IntakeProcess: Sendable {
         return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
     }
 
+    /// How many connections to it are open, as the kernel has them.
+    func connectionCount() throws -> Int {
+        let local = ":" + String(format: "%04X", port)
+        // A file of the kernel's has no size by which it could be read at once.
+        guard let file = FileHandle(forReadingAtPath: "/proc/net/tcp") else { return 0 }
+        var text = Data()
+        while let piece = try file.read(upToCount: 65_536), !piece.isEmpty { text += piece }
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").count { line in
+            // Number, local address, remote address, state; 01 is established.
+            let columns = line.split(separator: " ")
+            return columns.count > 3 && columns[1].hasSuffix(local) && columns[3] == "01"
+        }
+    }
+
     /// Submits a job by `POST /v1/jobs`.
     ///
     /// - Returns: The job's id.

@@ -10,6 +10,7 @@ final class RawConnection: Sendable {
     /// Connects to a port of this machine.
     init(_ port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        Self.limitWaiting(descriptor)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -23,6 +24,12 @@ final class RawConnection: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// Ends what waits longer for the other side than any test should.
+    private static func limitWaiting(_ descriptor: Int32) {
+        var limit = timeval(tv_sec: 120, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
 
     /// Lets this process open so many files.
     static func allow(_ count: Int) throws {
