@@ -65,6 +65,7 @@ let package = Package(
         .target(
             name: "Redlock",
             dependencies: [
+                "PlantedBugs",
                 "Redis",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -87,6 +88,7 @@ let package = Package(
             name: "Holdfast",
             dependencies: [
                 "Migrations",
+                "PlantedBugs",
                 "Postgres",
                 "Redis",
                 "Redlock",
@@ -99,6 +101,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "Holdfast",
+                "PlantedBugs",
                 "Postgres",
                 "Redis",
                 "Redlock",
@@ -176,6 +179,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Randomness",
+            swiftSettings: settings
+        ),
+        .target(
+            name: "PlantedBugs",
+            swiftSettings: settings
+        ),
+        .target(
             name: "FaultChecking",
             swiftSettings: settings
         ),
@@ -185,7 +196,9 @@ let package = Package(
                 "FaultChecking",
                 "Holdfast",
                 "LocalStack",
+                "PlantedBugs",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 "Worker",
@@ -233,6 +246,7 @@ let package = Package(
             name: "RedisTests",
             dependencies: [
                 "LocalStack",
+                "Randomness",
                 "Redis",
                 "TestSupport",
                 .product(name: "InMemoryLogging", package: "swift-log"),
@@ -264,6 +278,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 "TestSupport",
@@ -288,6 +303,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 "TestSupport",
@@ -302,6 +318,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redlock",
                 "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

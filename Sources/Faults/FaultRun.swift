@@ -3,6 +3,7 @@ import Foundation
 import Holdfast
 import LocalStack
 import Postgres
+import Randomness
 import Redis
 import Redlock
 

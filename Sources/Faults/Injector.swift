@@ -1,6 +1,7 @@
 import FaultChecking
 import Foundation
 import LocalStack
+import Randomness
 import Synchronization
 
 /// Does to the system what the seed says, and heals it each time.

@@ -1,5 +1,6 @@
 import CoreMetrics
 import Logging
+import PlantedBugs
 import Redis
 import Synchronization
 
@@ -19,7 +20,7 @@ final class NodeWatch: Sendable {
     init(name: String, configuration: RedlockConfiguration, logger: Logger) {
         let quarantine = Quarantine(longestTTL: configuration.longestTTL, driftFactor: configuration.driftFactor)
         state = Mutex(State(quarantine: quarantine))
-        isOn = configuration.quarantinesRestartedNodes
+        isOn = configuration.quarantinesRestartedNodes && !PlantedBug.noQuarantine.isPlanted
         var logger = logger
         logger[metadataKey: "node"] = "\(name)"
         self.logger = logger

@@ -1,5 +1,6 @@
 import Holdfast
 import Logging
+import PlantedBugs
 import Postgres
 import Redlock
 import Synchronization
@@ -63,10 +64,12 @@ struct Attempt: Sendable {
                 noteExtension(of: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
-                begun.value = try await recordAcquired(hold, since: start)
+                let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
+                if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
                 let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.control.progress.post)
                 try await runner.control.tasks.run(job.id) { try await handler.run(context) }
+                if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
         // A process that was frozen finds out late that its hold had ended.
