@@ -1,0 +1,40 @@
+#if DEBUG
+    import ArgumentParser
+    import PlantedBugs
+
+    extension PlantedBug: ExpressibleByArgument {}
+
+    /// How a planted bug is looked for: by runs with one seed after the other, until one fails.
+    struct Hunt: Sendable {
+        /// Of `holdfast-faults`; the seed and the bug are added.
+        let arguments: [String]
+        /// The most seeds that it may take.
+        let seedLimit: Int
+
+        /// A run of the whole system under some faults.
+        static func run(_ faults: [FaultKind], seedLimit: Int) -> Hunt {
+            let faults = faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ",")
+            return Hunt(
+                arguments: ["run", "--minutes", "0.5", "--patience", "30", "--faults", faults],
+                seedLimit: seedLimit
+            )
+        }
+    }
+
+    extension PlantedBug {
+        /// Where it is looked for, and under which faults: those that it takes for it to do harm.
+        var hunts: [Hunt] {
+            switch self {
+            case .quorumOfHalf, .noDrift, .noValidityCheck, .wallClock, .extendWithoutToken, .noQuarantine: []
+            case .releaseWithoutToken: [.run([.freezeWorker], seedLimit: 10)]
+            case .noCancellation: [.run([.freezeWorker, .cutLink, .holdLink], seedLimit: 10)]
+            case .writeWithoutFence: [.run([.freezeWorker], seedLimit: 10)]
+            case .settleWithoutFence: [.run([.freezeWorker], seedLimit: 10)]
+            case .acquiredAfterwards: [.run([.killWorker], seedLimit: 5)]
+            case .lostWakeup: [.run([], seedLimit: 1)]
+            case .enqueueWithoutLock: [.run([], seedLimit: 10)]
+            case .replyBeforeCommit: [.run([.crashPostgres], seedLimit: 5)]
+            }
+        }
+    }
+#endif
