@@ -190,6 +190,21 @@ let package = Package(
             name: "FaultChecking",
             swiftSettings: settings
         ),
+        .target(name: "CTaskHook"),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "CTaskHook",
+                "FaultChecking",
+                "PlantedBugs",
+                "Randomness",
+                "Redis",
+                "Redlock",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "Faults",
             dependencies: [
@@ -201,6 +216,7 @@ let package = Package(
                 "Randomness",
                 "Redis",
                 "Redlock",
+                "Simulation",
                 "Worker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

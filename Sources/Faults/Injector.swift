@@ -43,7 +43,8 @@ final class Injector: Sendable {
             process = part.process?.pid
             if kind == .freezeWorker || kind == .freezeIntake {
                 part.process?.signal(SIGSTOP)
-                try await Task.sleep(for: duration)
+                // Up to 8 s: well beyond the locks' time to live, and beyond the worker's lease.
+                try await Task.sleep(for: duration * 1.6)
                 part.process?.signal(SIGCONT)
             } else {
                 await part.process?.end(with: SIGKILL)
