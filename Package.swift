@@ -347,7 +347,7 @@ let package = Package(
         ),
         .testTarget(
             name: "FaultsTests",
-            dependencies: ["FaultChecking", "LocalStack", "TestSupport"],
+            dependencies: ["FaultChecking", "LocalStack", "Simulation", "TestSupport"],
             swiftSettings: settings
         ),
     ],

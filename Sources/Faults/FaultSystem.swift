@@ -97,6 +97,7 @@ final class FaultSystem: Sendable {
     ///   - intakes: How many intakes.
     ///   - workers: How many workers.
     ///   - environment: More of it for intakes and workers.
+    /// - Returns: The system, ready for jobs.
     /// - Throws: When a part cannot be started.
     static func start(
         in folder: String,

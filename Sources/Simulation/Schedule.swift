@@ -2,8 +2,9 @@ import CTaskHook
 import HeapModule
 import Randomness
 
-/// Runs everything that happens in one simulation, one thing after the other, on one thread: the jobs of Swift's tasks, and
-/// events of a virtual time. What comes next follows from the seed alone.
+/// Runs everything that happens in one simulation, one thing after the other, on one thread.
+///
+/// That is the jobs of Swift's tasks, and events of a virtual time. What comes next follows from the seed alone.
 ///
 /// The runtime is asked to hand over every job that comes up on the thread, those of unstructured tasks included; so the
 /// code under test runs as it is. A job belongs to the process that was running when it came up.
@@ -19,6 +20,9 @@ final class Schedule: @unchecked Sendable {
         static func == (one: Event, other: Event) -> Bool { one.number == other.number }
         static func < (one: Event, other: Event) -> Bool { (one.time, one.number) < (other.time, other.number) }
     }
+
+    /// A thousand times what one takes.
+    private static let stepLimit = 2_000_000
 
     /// The true time, in nanoseconds; the processes' and the nodes' clocks differ from it.
     private(set) var now: Int64 = 0
@@ -115,6 +119,7 @@ final class Schedule: @unchecked Sendable {
     private func step(until isEnough: () -> Bool) {
         while true {
             if !isOver, isJudged?() == true { isOver = true }
+            precondition(steps < Self.stepLimit, "a simulation has no end")
             if isEnough() { return }
             if let process = nextToRun() {
                 runJob(of: process)

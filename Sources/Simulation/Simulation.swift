@@ -20,6 +20,7 @@ package enum Simulation {
     /// - Parameters:
     ///   - seed: What all follows from.
     ///   - note: Told of what happens, with the true time in seconds; `nil` when nobody wants to know.
+    /// - Returns: What it came to.
     package static func run(seed: UInt64, note: ((String) -> Void)? = nil) -> Outcome {
         World(SeededRandom(state: seed), note).run()
     }

@@ -111,7 +111,7 @@ final class World: @unchecked Sendable {
     // MARK: Clients
 
     private func start(_ client: Client) {
-        guard client.jobsLeft > 0 else { return }
+        guard client.jobsLeft > 0, !schedule.isOver else { return }
         let process = SimulatedProcess(
             processes,
             schedule,

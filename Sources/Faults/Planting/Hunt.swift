@@ -4,20 +4,30 @@
 
     extension PlantedBug: ExpressibleByArgument {}
 
-    /// How a planted bug is looked for: by runs with one seed after the other, until one fails.
+    /// How a planted bug is looked for: with one seed after the other, until a run fails.
     struct Hunt: Sendable {
         /// Of `holdfast-faults`; the seed and the bug are added.
         let arguments: [String]
         /// The most seeds that it may take.
         let seedLimit: Int
+        /// How many of them one process tries.
+        let seedsAtOnce: Int
+
+        var isSimulation: Bool { arguments[0] == "simulate" }
 
         /// A run of the whole system under some faults.
         static func run(_ faults: [FaultKind], seedLimit: Int) -> Hunt {
             let faults = faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ",")
             return Hunt(
                 arguments: ["run", "--minutes", "0.5", "--patience", "30", "--faults", faults],
-                seedLimit: seedLimit
+                seedLimit: seedLimit,
+                seedsAtOnce: 1
             )
+        }
+
+        /// Simulations.
+        static func simulate(seedLimit: Int) -> Hunt {
+            Hunt(arguments: ["simulate", "--runs", "\(seedLimit)"], seedLimit: seedLimit, seedsAtOnce: seedLimit)
         }
     }
 
@@ -25,10 +35,15 @@
         /// Where it is looked for, and under which faults: those that it takes for it to do harm.
         var hunts: [Hunt] {
             switch self {
-            case .quorumOfHalf, .noDrift, .noValidityCheck, .wallClock, .extendWithoutToken, .noQuarantine: []
-            case .releaseWithoutToken: [.run([.freezeWorker], seedLimit: 10)]
-            case .noCancellation: [.run([.freezeWorker, .cutLink, .holdLink], seedLimit: 10)]
-            case .writeWithoutFence: [.run([.freezeWorker], seedLimit: 10)]
+            case .noDrift: [.simulate(seedLimit: 5000)]
+            case .quorumOfHalf, .noValidityCheck, .wallClock, .extendWithoutToken, .noQuarantine:
+                [.simulate(seedLimit: 1000)]
+            case .releaseWithoutToken:
+                [.simulate(seedLimit: 1000), .run([.freezeWorker], seedLimit: 10)]
+            case .noCancellation:
+                [.simulate(seedLimit: 1000), .run([.freezeWorker, .cutLink, .holdLink], seedLimit: 10)]
+            case .writeWithoutFence:
+                [.simulate(seedLimit: 1000), .run([.freezeWorker], seedLimit: 10)]
             case .settleWithoutFence: [.run([.freezeWorker], seedLimit: 10)]
             case .acquiredAfterwards: [.run([.killWorker], seedLimit: 5)]
             case .lostWakeup: [.run([], seedLimit: 1)]

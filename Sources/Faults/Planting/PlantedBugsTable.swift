@@ -15,31 +15,43 @@
         @Option(help: "Only this bug.")
         var only: PlantedBug?
 
+        @Flag(help: "Only by simulation: it takes seconds, not minutes.")
+        var simulated = false
+
         func run() async throws {
             LocalProcess.endAllAtExit()
-            print("bug | caught by | seeds, of at most")
+            print("| bug | caught by | after so many seeds | of at most |\n|---|---|---|---|")
             var escaped = 0
             for bug in only.map({ [$0] }) ?? PlantedBug.allCases {
-                for hunt in bug.hunts where try await !Self.isCaught(bug, hunt) { escaped += 1 }
+                for hunt in bug.hunts where !simulated || hunt.isSimulation {
+                    let caught = try await Self.hunt(bug, hunt)
+                    let place = "`\(hunt.arguments[0])`"
+                    let how = caught.map { "\(place): \($0.rules) | \($0.seed)" } ?? "\(place): nothing | "
+                    print("| `\(bug.rawValue)` | \(how) | \(hunt.seedLimit) |")
+                    if caught == nil { escaped += 1 }
+                }
             }
             print(escaped == 0 ? "All were caught." : "\(escaped) not caught.")
             guard escaped == 0 else { throw ExitCode.failure }
         }
 
-        private static func isCaught(_ bug: PlantedBug, _ hunt: Hunt) async throws -> Bool {
-            for seed in 1...hunt.seedLimit {
-                let rules = try await rulesBroken(by: bug, hunt, seed)
-                guard !rules.isEmpty else { continue }
-                print("\(bug.rawValue) | \(hunt.arguments[0]): \(rules) | \(seed) of \(hunt.seedLimit)")
-                return true
+        /// - Returns: The seed with which a run failed, and the rules that it broke; `nil` when none did.
+        private static func hunt(_ bug: PlantedBug, _ hunt: Hunt) async throws -> (seed: Int, rules: String)? {
+            for seed in stride(from: 1, through: hunt.seedLimit, by: hunt.seedsAtOnce) {
+                let lines = try await output(of: hunt.arguments + ["--seed", "\(seed)", "--plant", bug.rawValue])
+                guard let rules = lines.first(where: { $0.hasPrefix(Report.brokenLabel) }) else { continue }
+                let failed = lines.lazy.compactMap { $0.firstMatch(of: /^Failed with seed (\d+)/) }.first
+                return (failed.flatMap { Int($0.1) } ?? seed, String(rules.dropFirst(Report.brokenLabel.count)))
             }
-            print("\(bug.rawValue) | \(hunt.arguments[0]): nothing | \(hunt.seedLimit) of \(hunt.seedLimit)")
-            return false
+            return nil
         }
 
-        /// - Returns: The rules that a run with a bug was found to break; empty when it passed.
-        private static func rulesBroken(by bug: PlantedBug, _ hunt: Hunt, _ seed: Int) async throws -> String {
-            let folder = FileManager.default.temporaryDirectory.appending(path: "planted-\(getpid())-\(seed)")
+        /// Runs this program to its end.
+        ///
+        /// - Returns: The lines that it printed.
+        /// - Throws: When it ended without a verdict.
+        private static func output(of arguments: [String]) async throws -> [Substring] {
+            let folder = FileManager.default.temporaryDirectory.appending(path: "planted-\(getpid())")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             // What a run that failed leaves behind was to be expected.
             defer { try? FileManager.default.removeItem(at: folder) }
@@ -47,20 +59,19 @@
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
                 throw ValidationError("cannot write \(path)")
             }
-            let run = try LocalProcess(
+            let process = try LocalProcess(
                 URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(),
-                hunt.arguments + ["--seed", "\(seed)", "--plant", bug.rawValue],
+                arguments,
                 environment: ["TMPDIR": folder.path],
                 output: FileHandle(forWritingAtPath: path),
                 signalAtExit: SIGTERM
             )
-            await run.waitForExit()
-            let output = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
-            let broken = output.split(separator: "\n").first { $0.hasPrefix(Report.brokenLabel) }
-            guard run.exitStatus == 0 || broken != nil else {
-                throw ValidationError("\(bug.rawValue), seed \(seed): the run ended with no verdict:\n\(output)")
+            await process.waitForExit()
+            let text = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+            guard process.exitStatus == 0 || text.contains(Report.brokenLabel) else {
+                throw ValidationError("\(arguments.joined(separator: " ")) ended with no verdict:\n\(text)")
             }
-            return broken.map { String($0.dropFirst(Report.brokenLabel.count)) } ?? ""
+            return text.split(separator: "\n")
         }
     }
 #endif
