@@ -196,10 +196,13 @@ let package = Package(
             dependencies: [
                 "CTaskHook",
                 "FaultChecking",
+                "Holdfast",
                 "PlantedBugs",
+                "Postgres",
                 "Randomness",
                 "Redis",
                 "Redlock",
+                "Worker",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -347,7 +350,7 @@ let package = Package(
         ),
         .testTarget(
             name: "FaultsTests",
-            dependencies: ["FaultChecking", "LocalStack", "Simulation", "TestSupport"],
+            dependencies: ["FaultChecking", "LocalStack", "TestSupport"],
             swiftSettings: settings
         ),
     ],

@@ -8,10 +8,10 @@ import Synchronization
 /// The command `holdfast-faults simulate`.
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run locks, holds and fences in a virtual world, many thousand times.",
+        abstract: "Run locks and workers in a virtual world, many thousand times.",
         discussion: """
-            Redlock and the watchdog of its holds run as they are, on virtual clocks that drift, over nodes, networks and \
-            processes that fail. Each run follows from its seed alone: --seed N --runs 1 --trace tells one again. Exits with \
+            Redlock, the watchdog of its holds and what a worker does with a claim run as they are, on virtual clocks that \
+            drift, over nodes, networks and processes that fail. Each run follows from its seed alone: --seed N --runs 1 --trace tells one again. Exits with \
             1 on any violation.
             """
     )
@@ -51,7 +51,9 @@ struct Simulate: ParsableCommand {
         }
         while group.wait(timeout: .now() + 10) == .timedOut { print("  \(trials.summary(since: start))") }
         print(trials.summary(since: start))
-        guard let (seed, violations) = trials.firstFailure else { return print("No violation.") }
+        guard let (seed, violations) = trials.firstFailure else {
+            return print("No violation; digest \(trials.digest).")
+        }
         let rules = Violation.Rule.allCases.filter { rule in violations.contains { $0.rule == rule } }
         print("\(Report.brokenLabel)\(rules.map { "\($0)" }.joined(separator: ", "))")
         for violation in violations { print("  \(violation)") }
@@ -67,6 +69,8 @@ private final class Trials: Sendable {
         var done = 0
         var steps = 0
         var holds = 0
+        /// Of all runs, in any order.
+        var digest: UInt64 = 0
         var failure: (seed: UInt64, violations: [Violation])?
     }
 
@@ -94,12 +98,16 @@ private final class Trials: Sendable {
             state.done += 1
             state.steps += outcome.steps
             state.holds += outcome.holds
+            state.digest &+= outcome.digest
             // The lowest seed, whichever thread was first.
             if !outcome.violations.isEmpty, seed < state.failure?.seed ?? .max {
                 state.failure = (seed, outcome.violations)
             }
         }
     }
+
+    /// The same for the same seeds, whichever threads they ran on.
+    var digest: String { String(state.withLock(\.digest), radix: 16) }
 
     var firstFailure: (seed: UInt64, violations: [Violation])? { state.withLock(\.failure) }
 

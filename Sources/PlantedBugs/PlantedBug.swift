@@ -6,7 +6,7 @@
 ///
 /// A debug build has each of them, switched on by the environment variable `HOLDFAST_PLANTED_BUG`, one in a process. In a
 /// release build none can be: ``isPlanted`` is a constant there, and what it guards is compiled away.
-package enum PlantedBug: String, CaseIterable, Sendable {
+@usableFromInline package enum PlantedBug: String, CaseIterable, Sendable {
     /// N/2 votes are a quorum.
     case quorumOfHalf = "quorum-of-half"
     /// Validity has nothing taken off for clocks that differ.

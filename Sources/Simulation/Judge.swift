@@ -97,8 +97,8 @@ final class Judge: @unchecked Sendable {
         if owner != other { add(.robbed, "\(other) changed \(name), which \(owner) had locked") }
     }
 
-    /// Not all has come to its end in time.
-    func stuck(_ what: String) { add(.lost, what) }
+    /// Something else was found.
+    func found(_ rule: Violation.Rule, _ detail: String) { add(rule, detail) }
 
     private func checkOverlap(_ number: Int) {
         guard trustsLocks else { return }

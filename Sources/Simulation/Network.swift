@@ -35,16 +35,18 @@ final class Network: @unchecked Sendable {
     ///   - server: Where to.
     ///   - process: Who asks.
     ///   - way: Between them.
+    ///   - mayDouble: Whether it may come twice.
     ///   - serve: What the server does, each time that the request comes; `nil` when it does not answer.
     ///   - answer: Called with each answer that comes.
     func ask<Reply>(
         _ server: SimulatedServer,
         from process: SimulatedProcess,
         over way: Way,
+        mayDouble: Bool = true,
         _ serve: @escaping () -> Reply?,
         _ answer: @escaping (Reply) -> Void
     ) {
-        for _ in 0..<(happens(weather.doubled) ? 2 : 1) {
+        for _ in 0..<(mayDouble && happens(weather.doubled) ? 2 : 1) {
             send(over: way, to: nil) { [self] in
                 arrive(server) {
                     guard let reply = serve() else { return }
@@ -62,12 +64,13 @@ final class Network: @unchecked Sendable {
         from process: SimulatedProcess,
         over way: Way,
         within deadline: Int64,
+        mayDouble: Bool = true,
         _ serve: @escaping () -> Reply?
     ) async throws -> Reply {
         process.stall()
         return try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Reply, any Error>) in
             var isAnswered = false
-            ask(server, from: process, over: way, serve) { reply in
+            ask(server, from: process, over: way, mayDouble: mayDouble, serve) { reply in
                 if !isAnswered { continuation.resume(returning: reply) }
                 isAnswered = true
             }

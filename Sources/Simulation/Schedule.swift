@@ -73,6 +73,14 @@ final class Schedule: @unchecked Sendable {
         return succeeded
     }
 
+    /// Lets go of all that has it.
+    func close() {
+        processes = []
+        events = []
+        isJudged = nil
+        onStall = { _, _ in }
+    }
+
     /// Runs code of a process.
     func run(in process: SimulatedProcess, _ body: () -> Void) {
         let before = current

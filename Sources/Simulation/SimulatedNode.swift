@@ -41,6 +41,9 @@ final class SimulatedNode {
         for listener in crashListeners { listener() }
     }
 
+    /// Lets go of those who are told of crashes.
+    func close() { crashListeners = [] }
+
     /// Has somebody told of each crash.
     func onCrash(_ listener: @escaping () -> Void) { crashListeners.append(listener) }
 

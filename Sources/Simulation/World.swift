@@ -1,60 +1,70 @@
 import FaultChecking
 import Logging
-import PlantedBugs
 import Randomness
 import Redlock
 
-/// The nodes, the servers, the clients and their faults of one simulation.
+/// What the processes of a simulation do.
+protocol Program: AnyObject, Sendable {
+    /// How many processes there are to be.
+    var seats: Int { get }
+    /// What is left to be done; `nil` when nothing is.
+    var left: String? { get }
+
+    /// Works at a seat, in a process that may be killed and followed by another.
+    func run(_ seat: Int, on machine: Machine) async
+}
+
+/// What a process has of its own.
+struct Machine: Sendable {
+    let process: SimulatedProcess
+    let redlock: Redlock
+    let connections: [SimulatedConnection]
+    let toDatabase: Way
+    let toValueNode = Way()
+    let logger: Logger
+}
+
+/// Fences from the database.
+private struct FenceSequence: FenceSource {
+    let world: World
+    let process: SimulatedProcess
+    let toDatabase: Way
+
+    func next() async throws -> Fence {
+        try await world.askDatabase(from: process, over: toDatabase) { world.nextFence() }
+    }
+}
+
+/// The nodes, the servers, the processes and their faults of one simulation.
 ///
 /// Unchecked: one thread runs a simulation.
 final class World: @unchecked Sendable {
     /// Clocks of nodes and processes run so much faster or slower at most: together less than the drift that is allowed.
     private static let drift = 0.0045
-    private static let ttl: Duration = .seconds(1)
+    static let ttl: Duration = .seconds(1)
     /// When the last fault begins, at most.
     private static let faultsUntil = 6000 * Weather.millisecond
-    /// When all jobs are to have ended, faults or no.
-    private static let limit = 120_000 * Weather.millisecond
-    private static let keys = [LockKey(stored: "a"), LockKey(stored: "b")]
+    /// When all is to have been done, faults or no: backoffs may be minutes long.
+    private static let limit = 1_200_000 * Weather.millisecond
 
     let schedule: Schedule
     let network: Network
     let judge: Judge
-    /// Where fences are drawn.
-    let database = SimulatedServer()
-    /// Where values are written, each with its fence.
-    let valueNode = SimulatedServer()
+    let configuration: RedlockConfiguration
+    let note: (@autoclosure () -> String) -> Void
+    private let database = SimulatedServer()
+    private let valueNode = SimulatedServer()
+    let values: ValueRegister
     private let weather: Weather
     private let nodes: [SimulatedNode]
-    private let configuration: RedlockConfiguration
     private let trace: ((String) -> Void)?
-    private let note: (@autoclosure () -> String) -> Void
-    private var clients: [Client] = []
-    private var processes = 0
+    private var program: (any Program)?
+    /// Who sits where.
+    private var machines: [Int: Machine] = [:]
+    private var tasks: [(process: SimulatedProcess, task: Task<Void, Never>)] = []
+    private var tasksEnded = 0
     private var lastFence: Int64 = 0
-    private var fences: [LockKey: Fence] = [:]
-    private(set) var holds = 0
-
-    /// Who has a number of jobs to do, in one process after the other.
-    private final class Client {
-        let number: Int
-        var jobsLeft: Int
-        var incarnation: Incarnation?
-
-        init(_ number: Int, jobs: Int) {
-            self.number = number
-            jobsLeft = jobs
-        }
-    }
-
-    private struct Incarnation {
-        let process: SimulatedProcess
-        let connections: [SimulatedConnection]
-        let ways: (toDatabase: Way, toValueNode: Way)
-        let task: Task<Void, Never>
-    }
-
-    private var incarnations: [Incarnation] = []
+    var holds = 0
 
     init(_ random: SeededRandom, _ trace: ((String) -> Void)?) {
         var random = random
@@ -74,6 +84,7 @@ final class World: @unchecked Sendable {
         let grace = configuration.nodeDeadline.microseconds * 1000 + Weather.millisecond
         let judge = Judge(schedule, trustsLocks: !weather.nodeClocksStep, grace: grace, note)
         self.judge = judge
+        values = ValueRegister(judge)
         nodes = (1...(Int.random(in: 0..<4, using: &random) == 0 ? 5 : 3)).map { number in
             SimulatedNode(
                 number,
@@ -84,22 +95,30 @@ final class World: @unchecked Sendable {
             )
         }
         self.configuration = configuration
-        clients = (0..<Int.random(in: 2...4, using: &random)).map { Client($0, jobs: 2) }
+        program = Bool.random(using: &random) ? LockClients(self, &random) : Workers(self, &random)
     }
 
     func run() -> Simulation.Outcome {
         schedule.onStall = { [note] process, time in note("process \(process.number) stalls for \(time)") }
-        for client in clients { schedule.at(0) { [self] in start(client) } }
+        guard let program else { preconditionFailure("a world has a program") }
+        for seat in 0..<program.seats { schedule.at(0) { [self] in start(seat) } }
         plan()
-        let isDone = { [self] in clients.allSatisfy { $0.jobsLeft == 0 } || !judge.violations.isEmpty }
+        let isDone = { [judge] in program.left == nil || !judge.violations.isEmpty }
         let hasEnded = schedule.run(until: Self.limit, isDone: isDone) { [self] in
-            for incarnation in incarnations { schedule.run(in: incarnation.process) { incarnation.task.cancel() } }
+            for (process, task) in tasks { schedule.run(in: process) { task.cancel() } }
         }
         var violations = judge.violations
         if !hasEnded {
-            let left = clients.map(\.jobsLeft).reduce(0, +)
-            violations.append(Violation(.lost, "\(left) jobs are unfinished after \(Self.limit / 1_000_000_000) s"))
+            violations.append(
+                Violation(.lost, "after \(Self.limit / 1_000_000_000) s, \(program.left ?? "nothing") is left")
+            )
         }
+        precondition(tasksEnded == tasks.count, "a task of a simulation has not ended")
+        // What has each other is let go of.
+        self.program = nil
+        machines = [:]
+        schedule.close()
+        for node in nodes { node.close() }
         return Simulation.Outcome(
             violations: violations,
             digest: schedule.digest,
@@ -108,37 +127,72 @@ final class World: @unchecked Sendable {
         )
     }
 
-    // MARK: Clients
+    // MARK: What processes use
 
-    private func start(_ client: Client) {
-        guard client.jobsLeft > 0, !schedule.isOver else { return }
+    /// Asks the database; a statement is sent once.
+    func askDatabase<Reply: Sendable>(
+        from process: SimulatedProcess,
+        over way: Way,
+        _ serve: @escaping () -> Reply
+    ) async throws -> Reply {
+        let deadline = 500 * Weather.millisecond
+        return try await network.ask(database, from: process, over: way, within: deadline, mayDouble: false, serve)
+    }
+
+    /// Draws a number from the database's sequence.
+    func nextFence() -> Fence {
+        lastFence += 1
+        return Fence(lastFence)
+    }
+
+    /// Writes a value under a fence.
+    ///
+    /// - Returns: `nil` when it took effect, else the higher fence that has written.
+    func write(_ key: LockKey, _ fence: Fence, _ machine: Machine) async throws -> Fence? {
+        let deadline = 300 * Weather.millisecond
+        return try await network.ask(valueNode, from: machine.process, over: machine.toValueNode, within: deadline) {
+            [values] in values.write(key, fence)
+        }.highest
+    }
+
+    func random(_ least: Int, _ most: Int) -> Int { Int.random(in: least...most, using: &schedule.random) }
+
+    // MARK: Processes
+
+    private func start(_ seat: Int) {
+        guard let program, program.left != nil, !schedule.isOver else { return }
         let process = SimulatedProcess(
-            processes,
+            tasks.count,
             schedule,
             rate: Self.rate(&schedule.random),
             stalls: weather.stalls
         )
-        processes += 1
-        note("client \(client.number) starts as process \(process.number)")
+        note("process \(process.number) starts at seat \(seat)")
         let logger = logger(of: process)
+        let toDatabase = Way()
         let connections = nodes.map { SimulatedConnection(process, to: $0, network, configuration, logger) }
-        let ways = (toDatabase: Way(), toValueNode: Way())
         let redlock = Redlock(
             nodes: connections,
             configuration: configuration,
-            fences: Sequence(world: self, process: process, way: ways.toDatabase),
+            fences: FenceSequence(world: self, process: process, toDatabase: toDatabase),
             clock: process,
             logger: logger
         )
+        let machine = Machine(
+            process: process,
+            redlock: redlock,
+            connections: connections,
+            toDatabase: toDatabase,
+            logger: logger
+        )
         schedule.run(in: process) {
-            let number = client.number
             let task = Task(executorPreference: schedule.executor) { [self] in
-                await work(number, process, redlock, ways.toValueNode)
+                await program.run(seat, on: machine)
+                tasksEnded += 1
             }
-            let incarnation = Incarnation(process: process, connections: connections, ways: ways, task: task)
-            client.incarnation = incarnation
-            incarnations.append(incarnation)
+            tasks.append((process, task))
         }
+        machines[seat] = machine
         for connection in connections { schedule.at(schedule.now, of: process) { connection.keepConnected() } }
     }
 
@@ -149,100 +203,20 @@ final class World: @unchecked Sendable {
         }
     }
 
-    /// Does a client's jobs, each until it has succeeded once.
-    private func work(_ client: Int, _ process: SimulatedProcess, _ redlock: Redlock, _ way: Way) async {
-        while clients[client].jobsLeft > 0, !Task.isCancelled {
-            let keys = random(0, 3) == 0 ? Self.keys : [Self.keys[random(0, 1)]]
-            let isStubborn = random(0, 2) == 0
-            do {
-                let hold = try await redlock.acquire(keys)
-                holds += 1
-                let number = judge.began(hold, in: process)
-                let result = await Self.result {
-                    try await redlock.keep(hold, limit: nil) { [self] extended in
-                        judge.extended(number, until: extended.validUntil)
-                    } _: { [self] in
-                        let task = { @Sendable [self] in
-                            try await self.task(hold, number, process, way, isStubborn: isStubborn)
-                        }
-                        // A task of its own is not cancelled with this one.
-                        if isStubborn { try await Task { try await task() }.value } else { try await task() }
-                    }
-                }
-                judge.ends(number)
-                await redlock.release(hold)
-                try result.get()
-                clients[client].jobsLeft -= 1
-            } catch {
-                note("process \(process.number): \(error)")
-                try? await process.sleep(for: .milliseconds(random(1, 300)))  // Cancelled: the loop ends.
-            }
-        }
-    }
-
-    /// Works, writes under the hold's fence, works on.
-    private func task(
-        _ hold: Hold,
-        _ number: Int,
-        _ process: SimulatedProcess,
-        _ way: Way,
-        isStubborn: Bool
-    ) async throws {
-        let steps = random(1, 5)
-        let pause = Duration.milliseconds(random(0, 400))
-        for step in 0...steps {
-            try await process.sleep(for: pause)
-            if !isStubborn { judge.works(number) }
-            guard step == steps / 2 else { continue }
-            for key in hold.keys { try await write(key, hold.fence ?? Fence(0), process, way) }
-        }
-    }
-
-    private func write(_ key: LockKey, _ fence: Fence, _ process: SimulatedProcess, _ way: Way) async throws {
-        let deadline = 300 * Weather.millisecond
-        let isWritten = try await network.ask(valueNode, from: process, over: way, within: deadline) { [self] in
-            let isStale = fences[key].map { fence < $0 } ?? false
-            guard !isStale || PlantedBug.writeWithoutFence.isPlanted else { return false }
-            fences[key] = fence
-            judge.wrote(key, fence)
-            return true
-        }
-        if !isWritten { throw LockError(.refused, keys: [key]) }
-    }
-
-    private struct Sequence: FenceSource {
-        let world: World
-        let process: SimulatedProcess
-        let way: Way
-
-        func next() async throws -> Fence {
-            let deadline = 500 * Weather.millisecond
-            return try await world.network.ask(world.database, from: process, over: way, within: deadline) {
-                world.lastFence += 1
-                return Fence(world.lastFence)
-            }
-        }
-    }
-
-    private static func result(_ body: () async throws -> Void) async -> Result<Void, any Error> {
-        do { return .success(try await body()) } catch { return .failure(error) }
-    }
-
     // MARK: Faults
 
     private func plan() {
         plan(weather.freezes) { [self] in
-            guard let process = someone?.process else { return }
+            guard let process = someone?.machine.process else { return }
             let time = time(10, 2500)
             note("process \(process.number) is frozen for \(time)")
             schedule.freeze(process, for: time)
         }
         plan(weather.crashes) { [self] in
-            guard let incarnation = someone, !incarnation.process.isGone else { return }
-            note("process \(incarnation.process.number) is killed")
-            incarnation.process.vanish()
-            guard let client = clients.first(where: { $0.incarnation?.process === incarnation.process }) else { return }
-            schedule.at(schedule.now + time(10, 1500)) { [self] in start(client) }
+            guard let (seat, machine) = someone, !machine.process.isGone else { return }
+            note("process \(machine.process.number) is killed")
+            machine.process.vanish()
+            schedule.at(schedule.now + time(10, 1500)) { [self] in start(seat) }
         }
         plan(weather.nodeFreezes) { [self] in
             let node = someNode
@@ -256,15 +230,14 @@ final class World: @unchecked Sendable {
             schedule.at(schedule.now + time(1, 500)) { node.start() }
         }
         plan(weather.cuts) { [self] in
-            guard let incarnation = someone else { return }
-            let ways =
-                incarnation.connections.map(\.way) + [incarnation.ways.toDatabase, incarnation.ways.toValueNode]
+            guard let machine = someone?.machine else { return }
+            let ways = machine.connections.map(\.way) + [machine.toDatabase, machine.toValueNode]
             let end = schedule.now + time(10, 2500)
-            note("process \(incarnation.process.number) is cut off until \(end)")
+            note("process \(machine.process.number) is cut off until \(end)")
             for way in ways where random(0, 1) == 0 { way.cutUntil = end }
         }
         plan(weather.wallClockSteps) { [self] in
-            someone?.process.stepWallClock(by: time(-3000, 3000))
+            someone?.machine.process.stepWallClock(by: time(-3000, 3000))
         }
         // Backwards, a node keeps locks for longer: that does no harm, and always happens.
         plan(1) { [self] in someNode.stepClock(by: time(-2000, 0)) }
@@ -289,11 +262,12 @@ final class World: @unchecked Sendable {
         }
     }
 
-    private var someone: Incarnation? { clients.randomElement(using: &schedule.random)?.incarnation }
+    private var someone: (seat: Int, machine: Machine)? {
+        let seat = random(0, (program?.seats ?? 1) - 1)
+        return machines[seat].map { (seat, $0) }
+    }
 
     private var someNode: SimulatedNode { nodes[random(0, nodes.count - 1)] }
-
-    private func random(_ least: Int, _ most: Int) -> Int { Int.random(in: least...most, using: &schedule.random) }
 
     /// By chance, in milliseconds.
     private func time(_ least: Int64, _ most: Int64) -> Int64 {

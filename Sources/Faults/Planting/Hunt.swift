@@ -1,5 +1,5 @@
 #if DEBUG
-    import ArgumentParser
+    public import ArgumentParser
     import PlantedBugs
 
     extension PlantedBug: ExpressibleByArgument {}
@@ -44,9 +44,12 @@
                 [.simulate(seedLimit: 1000), .run([.freezeWorker, .cutLink, .holdLink], seedLimit: 10)]
             case .writeWithoutFence:
                 [.simulate(seedLimit: 1000), .run([.freezeWorker], seedLimit: 10)]
-            case .settleWithoutFence: [.run([.freezeWorker], seedLimit: 10)]
-            case .acquiredAfterwards: [.run([.killWorker], seedLimit: 5)]
-            case .lostWakeup: [.run([], seedLimit: 1)]
+            case .settleWithoutFence:
+                [.simulate(seedLimit: 1000), .run([.freezeWorker], seedLimit: 10)]
+            case .acquiredAfterwards:
+                [.simulate(seedLimit: 1000), .run([.killWorker], seedLimit: 5)]
+            case .lostWakeup:
+                [.simulate(seedLimit: 100), .run([], seedLimit: 1)]
             case .enqueueWithoutLock: [.run([], seedLimit: 10)]
             case .replyBeforeCommit: [.run([.crashPostgres], seedLimit: 5)]
             }
