@@ -65,6 +65,7 @@ let package = Package(
         .target(
             name: "Redlock",
             dependencies: [
+                "PlantedBugs",
                 "Redis",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -87,6 +88,7 @@ let package = Package(
             name: "Holdfast",
             dependencies: [
                 "Migrations",
+                "PlantedBugs",
                 "Postgres",
                 "Redis",
                 "Redlock",
@@ -99,6 +101,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "Holdfast",
+                "PlantedBugs",
                 "Postgres",
                 "Redis",
                 "Redlock",
@@ -176,7 +179,33 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Randomness",
+            swiftSettings: settings
+        ),
+        .target(
+            name: "PlantedBugs",
+            swiftSettings: settings
+        ),
+        .target(
             name: "FaultChecking",
+            swiftSettings: settings
+        ),
+        .target(name: "CTaskHook"),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "CTaskHook",
+                "FaultChecking",
+                "Holdfast",
+                "PlantedBugs",
+                "Postgres",
+                "Randomness",
+                "Redis",
+                "Redlock",
+                "Worker",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -185,9 +214,12 @@ let package = Package(
                 "FaultChecking",
                 "Holdfast",
                 "LocalStack",
+                "PlantedBugs",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
+                "Simulation",
                 "Worker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -233,6 +265,7 @@ let package = Package(
             name: "RedisTests",
             dependencies: [
                 "LocalStack",
+                "Randomness",
                 "Redis",
                 "TestSupport",
                 .product(name: "InMemoryLogging", package: "swift-log"),
@@ -264,6 +297,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 "TestSupport",
@@ -290,6 +324,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 "TestSupport",
@@ -304,6 +339,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redlock",
                 "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

@@ -33,6 +33,13 @@ extension Checker {
         return violations
     }
 
+    /// A worker whose line was put back changes nothing of it any more.
+    func settlements() -> [Violation] {
+        evidence.lateSettlements.filter { !$0.wasRefused }.map { late in
+            Violation(.lateSettlement, "job \(late.job) was settled under \(late.fence), which had been put back")
+        }
+    }
+
     /// A job that succeeded had written and ended under the last of its holds.
     func proofs() -> [Violation] {
         var violations: [Violation] = []

@@ -8,6 +8,7 @@ package struct Violation: Sendable, Equatable, CustomStringConvertible {
         case order = "the jobs of a key ran in the order of their submission"
         case lastWins = "a key ends with the value submitted last"
         case staleEffect = "no stale effect took hold"
+        case lateSettlement = "who settled too late was refused"
         case fences = "fences rise"
         case unrecorded = "every effect has a record"
         case unproved = "who succeeded had written, had ended, and had the last hold"
@@ -43,7 +44,8 @@ package struct Checker: Sendable {
 
     /// Every rule that is broken, and by what; none when all promises were kept.
     package func violations() -> [Violation] {
-        finishedOnce() + inOrder() + lastWins() + effects() + proofs() + holds() + atWork() + foreign()
+        finishedOnce() + inOrder() + lastWins() + effects() + proofs() + settlements() + holds() + atWork()
+            + foreign()
             + evidence.problems.map { Violation(.disorder, $0) }
     }
 

@@ -17,6 +17,8 @@ package struct Evidence: Sendable {
     package var unfinished: [Int64] = []
     /// All rows of `lock_holds`.
     package var holds: [RecordedHold] = []
+    /// Attempts that were settled although their line had been put back.
+    package var lateSettlements: [LateSettlement] = []
     /// What `holdfast doctor` said at the end.
     package var problems: [String] = []
     /// When the rows were read, by the database's clock, in microseconds.
@@ -104,6 +106,20 @@ package struct RecordedHold: Sendable {
         self.acquiredAt = acquiredAt
         self.endedAt = endedAt
         self.validUntil = validUntil
+    }
+}
+
+/// An attempt of a worker that was given up, and that lived on and settled it.
+package struct LateSettlement: Sendable {
+    package var job: Int64
+    package var fence: Int64
+    /// Whether the history says that it was turned away.
+    package var wasRefused: Bool
+
+    package init(job: Int64, fence: Int64, wasRefused: Bool) {
+        self.job = job
+        self.fence = fence
+        self.wasRefused = wasRefused
     }
 }
 

@@ -18,6 +18,19 @@ enum EvidenceStatements {
             from holdfast.lock_holds
             """
     )
+    /// Attempts whose line was put back by rescue, and that were settled afterwards: rescue leaves out those that were
+    /// settled before.
+    static let lateSettlements = Statement(
+        name: "evidence_late_settlements",
+        sql: """
+            select job_id, fence, bool_or(event = 'refused')
+            from holdfast.lock_history
+            where job_id is not null
+            group by job_id, fence
+            having bool_or(event = 'rescued')
+                and bool_or(outcome in ('succeeded', 'failed', 'lost', 'overrun'))
+            """
+    )
     static let now = Statement(
         name: "evidence_now",
         sql: "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
@@ -46,6 +59,13 @@ extension Evidence {
                 acquiredAt: try row.decode(Int64.self, at: 3),
                 endedAt: try row.decodeIfPresent(Int64.self, at: 4),
                 validUntil: try row.decode(Int64.self, at: 5)
+            )
+        }
+        lateSettlements = try await pool.execute(EvidenceStatements.lateSettlements).map { row in
+            LateSettlement(
+                job: try row.decode(Int64.self, at: 0),
+                fence: try row.decode(Int64.self, at: 1),
+                wasRefused: try row.decode(Bool.self, at: 2)
             )
         }
         readAt = try await pool.execute(EvidenceStatements.now)[0].decode(Int64.self, at: 0)

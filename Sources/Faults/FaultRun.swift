@@ -3,13 +3,12 @@ import Foundation
 import Holdfast
 import LocalStack
 import Postgres
+import Randomness
 import Redis
 import Redlock
 
 /// One run: work and faults for a time, then peace until the queue is empty, then the evidence.
 struct FaultRun: Sendable {
-    /// How long the queue may take to empty once the faults are over.
-    private static let peace: Duration = .seconds(120)
     private static let count = Statement(
         name: "faults_unfinished",
         sql: "select count(*) from holdfast.jobs"
@@ -17,10 +16,13 @@ struct FaultRun: Sendable {
 
     private let system: FaultSystem
     private let seed: UInt64
+    /// How long the queue may take to empty once the faults are over.
+    private let patience: Duration
 
-    init(_ system: FaultSystem, _ seed: UInt64) {
+    init(_ system: FaultSystem, _ seed: UInt64, patience: Duration) {
         self.system = system
         self.seed = seed
+        self.patience = patience
     }
 
     /// Runs; ends the system.
@@ -72,7 +74,7 @@ struct FaultRun: Sendable {
 
     /// Waits until all jobs have finished, or for as long as that may take.
     private func whenEmpty() async throws {
-        let end = ContinuousClock.now + Self.peace
+        let end = ContinuousClock.now + patience
         while ContinuousClock.now < end {
             // The runner's own connections have to come back too.
             if let left = try? await system.pool.execute(Self.count)[0].decode(Int.self, at: 0), left == 0 { return }

@@ -60,16 +60,22 @@ final class FaultSystem: Sendable {
     let lockNodes: [RedisServer]
     let valueNode: RedisServer
     let pool: PostgresPool
+    private let environment: [String: String]
     private let parts = Mutex<(intakes: [Part], workers: [Part])>(([], []))
 
     var intakes: [Part] { parts.withLock { $0.intakes } }
     var workers: [Part] { parts.withLock { $0.workers } }
     var links: [Link] { (intakes + workers).flatMap(\.links) }
 
-    private init(_ folder: String, _ postgres: PostgresServer, _ lockNodes: [RedisServer], _ valueNode: RedisServer)
-        throws
-    {
+    private init(
+        _ folder: String,
+        _ postgres: PostgresServer,
+        _ lockNodes: [RedisServer],
+        _ valueNode: RedisServer,
+        _ environment: [String: String]
+    ) throws {
         self.folder = folder
+        self.environment = environment
         self.postgres = postgres
         self.lockNodes = lockNodes
         self.valueNode = valueNode
@@ -84,7 +90,22 @@ final class FaultSystem: Sendable {
     }
 
     /// Starts all of it in a folder.
-    static func start(in folder: String, nodes: Int, intakes: Int, workers: Int) async throws -> FaultSystem {
+    ///
+    /// - Parameters:
+    ///   - folder: Where all of it keeps its files.
+    ///   - nodes: How many lock nodes.
+    ///   - intakes: How many intakes.
+    ///   - workers: How many workers.
+    ///   - environment: More of it for intakes and workers.
+    /// - Returns: The system, ready for jobs.
+    /// - Throws: When a part cannot be started.
+    static func start(
+        in folder: String,
+        nodes: Int,
+        intakes: Int,
+        workers: Int,
+        environment: [String: String] = [:]
+    ) async throws -> FaultSystem {
         let postgres = try await PostgresServer.start(in: "\(folder)/postgres")
         try await postgres.createDatabase(LocalStack.database)
         var lockNodes: [RedisServer] = []
@@ -96,7 +117,7 @@ final class FaultSystem: Sendable {
             in: "\(folder)/value-node",
             options: RedisServer.persistent + ["--auto-aof-rewrite-percentage", "0"]
         )
-        let system = try FaultSystem(folder, postgres, lockNodes, valueNode)
+        let system = try FaultSystem(folder, postgres, lockNodes, valueNode, environment)
         _ = try await Migrator(pool: system.pool, logger: .quiet).migrate()
         for number in 1...intakes { try await system.addIntake("intake-\(number)") }
         for number in 1...workers { try await system.addWorker("worker-\(number)") }
@@ -129,7 +150,7 @@ final class FaultSystem: Sendable {
             name,
             Self.programs.appending(path: "holdfast"),
             ["serve", "--port", "\(port)", "--end-with-parent"],
-            environment: environment,
+            environment: environment.merging(self.environment) { $1 },
             links: links,
             port: port,
             folder: folder
@@ -147,7 +168,7 @@ final class FaultSystem: Sendable {
                 "--lock-nodes", environment["HOLDFAST_LOCK_NODES"] ?? "",
                 "--value-node", environment["HOLDFAST_VALUE_NODE"] ?? "", "--trace", "\(folder)/\(name).trace",
             ],
-            environment: [:],
+            environment: self.environment,
             links: links,
             port: 0,
             folder: folder

@@ -2,6 +2,7 @@ import FaultChecking
 import Foundation
 import Holdfast
 import LocalStack
+import Randomness
 import Redis
 import Synchronization
 

@@ -10,7 +10,16 @@ struct HoldfastFaults: AsyncParsableCommand {
             then reads the clients' records, the value node's log, the tasks' trace and the SQL history, and knows nothing \
             of the code under test. Exits with 1 on any violation.
             """,
-        subcommands: [Run.self, TracedWorker.self],
+        subcommands: [Run.self, Simulate.self, TracedWorker.self] + planting,
         defaultSubcommand: Run.self
     )
+
+    /// What a release build does not have: no bug can be planted there.
+    private static var planting: [any ParsableCommand.Type] {
+        #if DEBUG
+            [PlantedBugsTable.self]
+        #else
+            []
+        #endif
+    }
 }

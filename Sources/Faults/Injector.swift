@@ -1,6 +1,7 @@
 import FaultChecking
 import Foundation
 import LocalStack
+import Randomness
 import Synchronization
 
 /// Does to the system what the seed says, and heals it each time.
@@ -42,7 +43,8 @@ final class Injector: Sendable {
             process = part.process?.pid
             if kind == .freezeWorker || kind == .freezeIntake {
                 part.process?.signal(SIGSTOP)
-                try await Task.sleep(for: duration)
+                // Up to 8 s: well beyond the locks' time to live, and beyond the worker's lease.
+                try await Task.sleep(for: duration * 1.6)
                 part.process?.signal(SIGCONT)
             } else {
                 await part.process?.end(with: SIGKILL)

@@ -2,6 +2,9 @@ import FaultChecking
 
 /// What a run is summed up in.
 struct Report {
+    /// What the line begins with that names the broken rules.
+    static let brokenLabel = "broken rules   "
+
     private let evidence: Evidence
     private let violations: [Violation]
 
@@ -34,6 +37,8 @@ struct Report {
         }
         let counts = [("lost", Violation.Rule.lost), ("overlaps", .overlap), ("stale effects", .staleEffect)]
         say("violations     \(counts.map { "\($0) \(count($1))" }.joined(separator: ", ")), in all \(violations.count)")
+        let broken = Violation.Rule.allCases.filter { count($0) > 0 }
+        if !broken.isEmpty { say("\(Self.brokenLabel)\(broken.map { "\($0)" }.joined(separator: ", "))") }
         for violation in violations.prefix(20) { say("  \(violation)") }
         say(violations.isEmpty ? "All \(Violation.Rule.allCases.count) checks passed." : "Checks failed.")
         return violations.isEmpty

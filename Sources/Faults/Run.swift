@@ -2,6 +2,7 @@ import ArgumentParser
 import FaultChecking
 import Foundation
 import LocalStack
+import PlantedBugs
 import Postgres
 import Redis
 import UnixSignals
@@ -25,14 +26,21 @@ struct Run: AsyncParsableCommand {
     @Option(help: "How many lock nodes: 3 or 5.")
     var nodes = 3
 
+    @Option(help: "How many seconds the queue may take to empty once the faults are over.")
+    var patience = 120
+
+    #if DEBUG
+        @Option(help: "Which bug intakes and workers have; the run is expected to fail. See planted-bugs.")
+        var plant: PlantedBug?
+    #endif
+
     func run() async throws {
         let kinds = try Self.kinds(faults)
         let seed = seed ?? .random(in: 1...999_999)
         let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-faults-\(seed)-\(getpid())").path
         LocalProcess.endAllAtExit()
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let (minutes, nodes) = (minutes, nodes)
-        let work = Task { try await Self.judge(seed, minutes, kinds, nodes, folder) }
+        let work = Task { [self] in try await judge(seed, kinds, folder) }
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let watch = Task { for await _ in signals { work.cancel() } }
         defer { watch.cancel() }
@@ -49,22 +57,30 @@ struct Run: AsyncParsableCommand {
     }
 
     /// - Returns: Whether all checks passed.
-    private static func judge(
-        _ seed: UInt64,
-        _ minutes: Double,
-        _ kinds: [FaultKind],
-        _ nodes: Int,
-        _ folder: String
-    ) async throws -> Bool {
+    private func judge(_ seed: UInt64, _ kinds: [FaultKind], _ folder: String) async throws -> Bool {
         print("seed \(seed), \(minutes) minutes, \(nodes) lock nodes, 2 intakes, 3 workers")
-        let system = try await FaultSystem.start(in: folder, nodes: nodes, intakes: 2, workers: 3)
+        let system = try await FaultSystem.start(
+            in: folder,
+            nodes: nodes,
+            intakes: 2,
+            workers: 3,
+            environment: environment
+        )
         do {
-            let evidence = try await FaultRun(system, seed).run(for: .seconds(minutes * 60), kinds)
+            let run = FaultRun(system, seed, patience: .seconds(patience))
+            let evidence = try await run.run(for: .seconds(minutes * 60), kinds)
             return Report(evidence).print()
         } catch {
             await system.stop()
             throw error
         }
+    }
+
+    private var environment: [String: String] {
+        #if DEBUG
+            if let plant { return [PlantedBug.variable: plant.rawValue] }
+        #endif
+        return [:]
     }
 
     private static func kinds(_ list: String?) throws -> [FaultKind] {

@@ -3,6 +3,7 @@ import FaultChecking
 import Foundation
 import NIOCore
 import NIOHTTP1
+import Randomness
 import Synchronization
 
 /// Clients that submit jobs, and keep a record of what they were answered.

@@ -1,5 +1,6 @@
 import CoreMetrics
 public import Logging
+import PlantedBugs
 import Redis
 
 /// Locks on a quorum of independent Redis nodes.
@@ -86,7 +87,7 @@ public final class Redlock: Sendable {
     }
 
     /// How many nodes must agree: N/2 + 1.
-    public var quorum: Int { nodes.count / 2 + 1 }
+    public var quorum: Int { nodes.count / 2 + (PlantedBug.quorumOfHalf.isPlanted ? 0 : 1) }
 
     /// Whether enough nodes are connected, and may vote, for any lock to be had.
     public var hasQuorum: Bool { nodes.count(where: \.mayVote) >= quorum }
@@ -100,7 +101,8 @@ public final class Redlock: Sendable {
     /// - Returns: `ttl − elapsed − drift`, drift being that part of `ttl` plus 2 ms; `nil` when nothing is left.
     /// - Source: the Redlock algorithm, step 3, <https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>
     package static func validity(ttl: Duration, elapsed: Duration, driftFactor: Double = 0.01) -> Duration? {
-        let left = ttl - elapsed - (ttl * driftFactor + .milliseconds(2))
+        let drift = PlantedBug.noDrift.isPlanted ? .zero : ttl * driftFactor + .milliseconds(2)
+        let left = ttl - (PlantedBug.noValidityCheck.isPlanted ? .zero : elapsed) - drift
         return left > .zero ? left : nil
     }
 

@@ -32,13 +32,15 @@ public struct RedlockConfiguration: Sendable {
     package var extensionSpread = 0.75
     /// Tests switch it off to see what it is for.
     package var quarantinesRestartedNodes = true
+    /// A number from 0 to 1, by chance; a simulation has it follow from its seed.
+    package var chance: @Sendable () -> Double = { Double.random(in: 0...1) }
 
     /// The defaults.
     public init() {}
 
     /// The wait before the next try, chance included.
     package func nextRetryDelay() -> Duration {
-        retryDelay + retryJitter * Double.random(in: 0...1)
+        retryDelay + retryJitter * chance()
     }
 
     /// How often a hold is extended: each third of its TTL, so that two more tries are left when one fails.
@@ -47,6 +49,6 @@ public struct RedlockConfiguration: Sendable {
     /// When a hold is first extended, after it was acquired.
     func firstExtension(ttl: Duration) -> Duration {
         let interval = extensionInterval(ttl: ttl)
-        return interval - interval * (Double.random(in: 0...1) * extensionSpread)
+        return interval - interval * (chance() * extensionSpread)
     }
 }

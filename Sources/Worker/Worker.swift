@@ -114,7 +114,7 @@ package struct Worker: Service {
             handlers: handlers,
             history: history,
             settler: Settler(store: store, logger: logger),
-            control: control,
+            work: control.work,
             logger: logger
         )
         var floors = ClaimFloors()

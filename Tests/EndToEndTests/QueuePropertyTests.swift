@@ -2,6 +2,7 @@ import Foundation
 import Holdfast
 import LocalStack
 import Postgres
+import Randomness
 import TestSupport
 import Testing
 
@@ -21,7 +22,7 @@ struct QueuePropertyTests {
     func `what is done to jobs at random keeps every promise`() async throws {
         let seed = UInt64.random(in: .min ... .max)
         print("seed \(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(state: seed)
         try await TestSystem.with { system in
             let store = JobStore(pool: system.pool)
             let operations = QueueOperations(pool: system.pool)
@@ -80,7 +81,7 @@ struct QueuePropertyTests {
         try Program(["work", "--name", "worker-\(number)", "--slots", "4"], environment: system.environment)
     }
 
-    private func newJob(_ step: Int, _ random: inout SplitMix) throws -> NewJob {
+    private func newJob(_ step: Int, _ random: inout SeededRandom) throws -> NewJob {
         var job = try NewJob(
             key: "k\(Int.random(in: 0..<8, using: &random))",
             value: "\(step)",

@@ -96,6 +96,13 @@ struct CheckerTests {
         #expect(rules { $0.writes.append($0.writes[0]) } == [.staleEffect])
     }
 
+    @Test func `a settlement that came too late is found, unless it was refused`() {
+        #expect(rules { $0.lateSettlements = [LateSettlement(job: 1, fence: 5, wasRefused: true)] } == [])
+        #expect(
+            rules { $0.lateSettlements = [LateSettlement(job: 1, fence: 5, wasRefused: false)] } == [.lateSettlement]
+        )
+    }
+
     @Test func `an effect without a hold on record is found`() {
         #expect(rules { $0.holds.removeFirst() }.contains(.unrecorded))
         #expect(rules { $0.writes.append(ValueWrite(key: "k", value: "a", fence: 21)) } == [.unrecorded])

@@ -1,5 +1,6 @@
 import Holdfast
 import Postgres
+import Randomness
 import Synchronization
 import TestSupport
 import Testing
@@ -75,7 +76,7 @@ struct EnqueueTests {
             try await withThrowingTaskGroup(of: Void.self) { writing in
                 for writer in 0..<writers {
                     writing.addTask {
-                        var random = SplitMix(state: seed &+ UInt64(writer))
+                        var random = SeededRandom(state: seed &+ UInt64(writer))
                         for batch in 0..<batches {
                             let jobs = try (0..<size).map { number in
                                 try NewJob(

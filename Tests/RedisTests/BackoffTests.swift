@@ -1,3 +1,4 @@
+import Randomness
 import Redis
 import Testing
 
@@ -5,7 +6,7 @@ struct BackoffTests {
     @Test
     func `pauses double up to the cap, and keep at least half of it`() {
         var backoff = Backoff(base: .milliseconds(50), cap: .seconds(2))
-        var random = SplitMix(state: 1)
+        var random = SeededRandom(state: 1)
         for longest in [50, 100, 200, 400, 800, 1600, 2000, 2000] + Array(repeating: 2000, count: 100) {
             let pause = backoff.next(using: &random)
             #expect(pause <= .milliseconds(longest) && pause >= .milliseconds(longest / 2))

@@ -2,6 +2,7 @@ import Foundation
 import InMemoryLogging
 import LocalStack
 import Logging
+import Randomness
 import Redis
 import TestSupport
 import Testing
@@ -57,7 +58,7 @@ struct RealRedisTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for task in 0..<1000 {
                     group.addTask {
-                        var random = SplitMix(state: seed &+ UInt64(task))
+                        var random = SeededRandom(state: seed &+ UInt64(task))
                         for round in 0..<20 {
                             let words = (0..<Int.random(in: 1...5, using: &random)).map { "\(task)-\(round)-\($0)" }
                             let limit: Duration = Bool.random(using: &random) ? ample : .microseconds(500)

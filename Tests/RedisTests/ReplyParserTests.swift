@@ -1,3 +1,4 @@
+import Randomness
 import Redis
 import Testing
 
@@ -153,7 +154,7 @@ struct ReplyParserTests {
     func `random bytes never trap`(round: UInt64) {
         let seed = round == 0 ? UInt64.random(in: 0...UInt64.max) : round
         print("seed \(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(state: seed)
         let alphabet = Array("+-:_#,($=!*%~>|0123456789tf\r\n\r\n\r\nab".utf8)
         for _ in 0..<2_000 {
             var parser = ReplyParser()
@@ -179,7 +180,7 @@ struct ReplyParserTests {
     func `sound replies with one byte changed never trap`(round: UInt64) {
         let seed = round == 0 ? UInt64.random(in: 0...UInt64.max) : round
         print("seed \(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(state: seed)
         for (text, _) in Self.replies {
             for _ in 0..<200 {
                 var bytes = Array(text.utf8)
@@ -200,18 +201,5 @@ struct ReplyParserTests {
             while let reply = try parser.next() { replies.append(reply) }
         }
         return replies
-    }
-}
-
-/// SplitMix64: the same row of numbers for the same seed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

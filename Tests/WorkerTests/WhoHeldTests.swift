@@ -1,5 +1,6 @@
 import Holdfast
 import Postgres
+import Randomness
 import Synchronization
 import TestSupport
 import Testing
@@ -52,7 +53,7 @@ struct WhoHeldTests {
             let spans = trace.all
             #expect(spans.filter { $0.number != nil }.count == jobs.count)
             let seed = UInt64.random(in: 0...UInt64.max)
-            var random = SplitMix(state: seed)
+            var random = SeededRandom(state: seed)
             // The first moment of each hold too, and random ones within it and within the gaps.
             let first = spans.filter { $0.number != nil }.map { Probe(span: $0, at: $0.from) }
             let probes =

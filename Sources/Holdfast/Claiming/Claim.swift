@@ -7,12 +7,30 @@ package struct Claim: Sendable {
     /// The claim's own number; those of its jobs are higher.
     package let fence: Fence
     /// No job of the line has a lower place.
-    let headPlace: Int64
+    package let headPlace: Int64
     package let queue: String
     /// In order; empty when the line turned out to have none.
     package var jobs: [ClaimedJob]
     /// How long a foreign holder has kept the head out so far; `nil` when none has.
     package let waited: Duration?
+
+    package init(
+        key: LockKey,
+        worker: WorkerID,
+        fence: Fence,
+        headPlace: Int64,
+        queue: String,
+        jobs: [ClaimedJob],
+        waited: Duration?
+    ) {
+        self.key = key
+        self.worker = worker
+        self.fence = fence
+        self.headPlace = headPlace
+        self.queue = queue
+        self.jobs = jobs
+        self.waited = waited
+    }
 }
 
 /// A job of a claim, with the number that guards its attempt.
@@ -34,5 +52,22 @@ package struct ClaimedJob: Sendable {
     /// Whether it is to be cancelled, and not to be run.
     package let isCancelled: Bool
     /// Its place in its line.
-    let place: Int64
+    package let place: Int64
+
+    /// A job of a simulation.
+    package init(id: JobID, fence: Fence, kind: String, value: String, lockTTL: Duration, attempt: Int, place: Int64) {
+        self.id = id
+        self.fence = fence
+        self.kind = kind
+        self.value = value
+        self.lockTTL = lockTTL
+        self.attempt = attempt
+        self.place = place
+        duration = .seconds(60)
+        maxAttempts = .max
+        timeout = nil
+        metadata = nil
+        traceparent = nil
+        isCancelled = false
+    }
 }

@@ -14,7 +14,7 @@ package struct LockEvent: Sendable {
     package let attempt: Int
     package let fence: Fence
     /// The number of the claim that the job is of.
-    let claimFence: Fence
+    package let claimFence: Fence
     /// When it happened, on this process' monotonic clock.
     package let moment: ContinuousClock.Instant
     package var token: String?

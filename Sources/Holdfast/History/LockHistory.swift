@@ -9,7 +9,7 @@ package struct LockHistory: Sendable {
     ///   - pool: Where it is written.
     ///   - deadline: Of one write.
     package init(pool: PostgresPool, deadline: Duration = .seconds(10)) {
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2) { events in
+        self.init { events in
             // The age is taken before the statement is sent, so that the time written is never before the true one.
             let rows = try await pool.execute(
                 HistoryStatements.writeAhead,
@@ -22,6 +22,11 @@ package struct LockHistory: Sendable {
             }
             return events.map { times[$0.fence.rawValue] }
         }
+    }
+
+    /// - Parameter write: Writes events of claims that still have their lines; the time of each, `nil` for a stale claim's.
+    package init(write: @escaping @Sendable ([LockEvent]) async throws -> [PostgresTimestamp?]) {
+        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2, perform: write)
     }
 
     /// Writes an event of a claim that still has its line; it is durable when this returns.

@@ -1,3 +1,4 @@
+import PlantedBugs
 import Postgres
 import Redlock
 
@@ -30,8 +31,8 @@ enum QueueStatements {
                 where b.run_at is null or b.run_at <= now()
                 group by b.lock_key
                 order by b.lock_key
-                on conflict (lock_key) do update set priority = excluded.priority
-                    where key_lines.priority > excluded.priority
+                on conflict (lock_key)
+                    do update set priority = excluded.priority where key_lines.priority > excluded.priority
                 returning 1)
             insert into holdfast.jobs
                 (id, place, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, max_attempts, timeout_ms,
@@ -46,6 +47,16 @@ enum QueueStatements {
                 order by b.ordinal) n
             returning id, submitted_at
             """
+            .planting(
+                .enqueueWithoutLock,
+                "do update set priority = excluded.priority where key_lines.priority > excluded.priority",
+                "do nothing"
+            )
+            .planting(
+                .replyBeforeCommit,
+                "from lines) is not null",
+                "from lines) is not null and set_config('synchronous_commit', 'off', true) is not null"
+            )
     )
 
     /// A number for each idempotency key, in their order.

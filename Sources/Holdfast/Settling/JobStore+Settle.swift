@@ -127,7 +127,7 @@ extension JobStore {
 
 extension Settlement {
     /// What is recorded of it when it is stale: its holds ended all the same, and what it wanted to record was refused.
-    var eventsWhenRefused: [LockEvent] {
+    package var eventsWhenRefused: [LockEvent] {
         let jobs = finished.map(\.job) + (retried.map { [$0.job] } ?? [])
         return events
             + jobs.map { job in

@@ -1,3 +1,4 @@
+import PlantedBugs
 import Postgres
 
 /// The statements of a settle, in the order in which its transaction runs them.
@@ -17,6 +18,7 @@ enum SettleStatements {
                 for update of k skip locked)
             select array(select place from mine) as places, clock_timestamp() as now
             """
+            .planting(.settleWithoutFence, "k.fence = l.fence and k.held_by = $1", "$1::bigint is not null")
     )
 
     /// Of the lines that were not locked, those that belong to the claims no more.
@@ -111,5 +113,6 @@ enum SettleStatements {
             where k.lock_key = n.lock_key and (n.head_place is not null or not n.frees)
             returning case when n.frees then n.ordinal end as ordinal
             """
+            .planting(.lostWakeup, "when n.frees then clock_timestamp()", "when n.frees then timestamptz 'infinity'")
     )
 }

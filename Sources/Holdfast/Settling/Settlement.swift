@@ -31,7 +31,7 @@ package struct Settlement: Sendable {
     /// Whether a foreign holder keeps the head out.
     package var isWaiting = false
     /// No unfinished job of the line has this place or a lower one.
-    private(set) var pastPlace: Int64
+    package private(set) var pastPlace: Int64
 
     package init(of claim: Claim) {
         self.claim = claim

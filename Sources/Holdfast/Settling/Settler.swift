@@ -1,16 +1,34 @@
 package import Logging
-import Postgres
+package import Redlock
 
 /// Settles the claims of one worker in batches, and does not give up while the database is away.
 package struct Settler: Sendable {
     private let batches: GroupCommit<Settlement, SettlementResult>
-    private let store: JobStore
+    private let record: @Sendable ([Settlement], Bool) async throws -> [SettlementResult]
+    private let clock: any MonotonicClock
+    private let chance: @Sendable () -> Double
     private let logger: Logger
 
     package init(store: JobStore, logger: Logger) {
-        self.store = store
+        self.init(logger: logger) { try await store.settle($0, inDoubt: $1) }
+    }
+
+    /// - Parameters:
+    ///   - clock: Measures pauses; a simulation passes its own.
+    ///   - chance: Gives numbers from 0 to 1.
+    ///   - logger: For settlements that are delayed.
+    ///   - record: Records settlements; told whether they may have been recorded already.
+    package init(
+        clock: any MonotonicClock = ContinuousClock(),
+        chance: @escaping @Sendable () -> Double = { Double.random(in: 0...1) },
+        logger: Logger,
+        record: @escaping @Sendable ([Settlement], Bool) async throws -> [SettlementResult]
+    ) {
+        self.record = record
+        self.clock = clock
+        self.chance = chance
         self.logger = logger
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) { try await store.settle($0) }
+        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) { try await record($0, false) }
     }
 
     /// Records a settlement; concurrent calls share a transaction.
@@ -38,9 +56,9 @@ package struct Settler: Sendable {
                 backoff = min(backoff * 2, .seconds(2))
             }
             if Task.isCancelled {
-                let limit = end ?? ContinuousClock.now.advanced(by: .seconds(5))
+                let limit = end ?? clock.now.advanced(by: .seconds(5))
                 end = limit
-                guard ContinuousClock.now < limit else {
+                guard clock.now < limit else {
                     logger.error(
                         "Settlement given up, its line is left to rescue",
                         metadata: ["job.key": "\(settlement.claim.key)"]
@@ -48,14 +66,13 @@ package struct Settler: Sendable {
                     return nil
                 }
             }
-            let pause = backoff * Double.random(in: 0.5...1)
+            let pause = backoff * (0.5 + chance() / 2)
             // A task of its own, because a cancelled one does not sleep.
-            await Task { try? await Task.sleep(for: pause) }.value
+            await Task { [clock] in try? await clock.sleep(for: pause) }.value
         }
     }
 
     private func settleAlone(_ settlement: Settlement) async throws -> SettlementResult {
-        let store = store
-        return try await Task { try await store.settle([settlement], inDoubt: true)[0] }.value
+        try await Task { [record] in try await record([settlement], true)[0] }.value
     }
 }

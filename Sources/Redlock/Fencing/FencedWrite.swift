@@ -1,4 +1,5 @@
 public import Logging
+import PlantedBugs
 package import Redis
 
 /// Writes values to a Redis node, each with a fence: a holder whose time is over changes nothing.
@@ -27,6 +28,7 @@ public struct FencedWrite: Sendable {
         redis.call('mset', KEYS[1], ARGV[1], KEYS[2], fence)
         return false
         """
+        .planting(.writeWithoutFence, "then return highest end", "then end")
     )
 
     private let node: RedisNode

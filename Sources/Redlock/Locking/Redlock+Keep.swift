@@ -1,4 +1,5 @@
 import Logging
+import PlantedBugs
 import Synchronization
 
 extension Redlock {
@@ -26,7 +27,11 @@ extension Redlock {
         do {
             return try await withThrowingTaskGroup(of: Value.self) { group in
                 group.addTask { try await body() }
-                group.addTask { [self] in throw await extendUntilLost(hold, limit: limit, validity, onExtension) }
+                group.addTask { [self] in
+                    let end = await extendUntilLost(hold, limit: limit, validity, onExtension)
+                    if PlantedBug.noCancellation.isPlanted { try await clock.sleep(for: .seconds(86_400)) }
+                    throw end
+                }
                 defer { group.cancelAll() }
                 let value = try await group.next()!  // Two tasks were added.
                 let margin = clock.now.duration(to: validity.until)

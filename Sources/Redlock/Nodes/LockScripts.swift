@@ -1,3 +1,4 @@
+import PlantedBugs
 package import Redis
 
 /// What is run on a node, on all names of a hold at one go; `KEYS` are the names, and the first argument is the token.
@@ -29,6 +30,7 @@ package enum LockScripts {
         for i = 1, #KEYS do redis.call('pexpire', KEYS[i], ARGV[2]) end
         return least
         """
+        .planting(.extendWithoutToken, "get', KEYS[i]) ~= ARGV[1]", "exists', KEYS[i]) == 0")
     )
 
     /// Removes the names under which the token still is; answers how many.
@@ -40,5 +42,6 @@ package enum LockScripts {
         end
         return count
         """
+        .planting(.releaseWithoutToken, "if redis.call('get', KEYS[i]) == ARGV[1]", "if true")
     )
 }

@@ -1,10 +1,11 @@
 import CoreMetrics
-import Logging
-import Redis
+package import Logging
+import PlantedBugs
+package import Redis
 import Synchronization
 
 /// Follows one node's connections, and keeps the node out while it may have forgotten locks.
-final class NodeWatch: Sendable {
+package final class NodeWatch: Sendable {
     private struct State {
         var quarantine: Quarantine
         var isQuarantined = false
@@ -13,21 +14,34 @@ final class NodeWatch: Sendable {
     private let state: Mutex<State>
     private let scriptsKnown = Atomic(false)
     private let isOn: Bool
+    private let clock: any MonotonicClock
     private let logger: Logger
     private let metrics: NodeMetrics
 
-    init(name: String, configuration: RedlockConfiguration, logger: Logger) {
+    /// - Parameters:
+    ///   - name: The node's.
+    ///   - configuration: Says how long it is kept out after a restart.
+    ///   - clock: Measures that.
+    ///   - logger: Gets a line when it is kept out, and when it votes again.
+    package init(
+        name: String,
+        configuration: RedlockConfiguration,
+        clock: any MonotonicClock = ContinuousClock(),
+        logger: Logger
+    ) {
         let quarantine = Quarantine(longestTTL: configuration.longestTTL, driftFactor: configuration.driftFactor)
         state = Mutex(State(quarantine: quarantine))
-        isOn = configuration.quarantinesRestartedNodes
+        isOn = configuration.quarantinesRestartedNodes && !PlantedBug.noQuarantine.isPlanted
+        self.clock = clock
         var logger = logger
         logger[metadataKey: "node"] = "\(name)"
         self.logger = logger
         metrics = NodeMetrics(node: name)
     }
 
-    func changed(_ change: RedisNodeState) {
-        let now = ContinuousClock.now
+    /// Takes in that there is a connection, or is none any more.
+    package func changed(_ change: RedisNodeState) {
+        let now = clock.now
         switch change {
         case .lost:
             metrics.losses.increment()
@@ -61,11 +75,11 @@ final class NodeWatch: Sendable {
     func forgetScripts() { scriptsKnown.store(false, ordering: .relaxed) }
 
     /// Whether the node has no vote now.
-    func isQuarantined() -> Bool {
+    package func isQuarantined() -> Bool {
         let (isQuarantined, isNews) = state.withLock { state in
             // Almost always false: no clock is read then.
             guard state.isQuarantined else { return (false, false) }
-            state.isQuarantined = state.quarantine.left(at: .now) != nil
+            state.isQuarantined = state.quarantine.left(at: clock.now) != nil
             return (state.isQuarantined, !state.isQuarantined)
         }
         if isNews {

@@ -3,9 +3,7 @@ import Logging
 
 /// What operators ask of the jobs that a worker runs, and what those say of themselves.
 struct WorkerControl: Sendable {
-    let tasks = RunningTasks()
-    let paused = PausedQueues()
-    let progress = ProgressBoard()
+    let work = RunningWork()
     private let registry: WorkerRegistry
     private let logger: Logger
     private let signals: AsyncStream<Void>
@@ -27,15 +25,15 @@ struct WorkerControl: Sendable {
             group.addTask {
                 while !Task.isCancelled {
                     try? await Task.sleep(for: interval)  // Cancelled: the loop ends.
-                    if !tasks.isEmpty { look() }
-                    await store(progress.take(), of: worker)
+                    if !work.tasks.isEmpty { look() }
+                    await store(work.progress.take(), of: worker)
                 }
             }
             for await _ in signals {
                 do {
                     let orders = try await registry.orders(for: worker)
-                    paused.replace(with: orders.pausedQueues)
-                    tasks.cancel(orders.cancelledJobs)
+                    work.paused.replace(with: orders.pausedQueues)
+                    work.tasks.cancel(orders.cancelledJobs)
                 } catch {
                     // It looks again after the interval.
                     logger.debug("Orders not read", metadata: ["error": "\(error)"])

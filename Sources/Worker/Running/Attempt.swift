@@ -1,5 +1,6 @@
 import Holdfast
 import Logging
+import PlantedBugs
 import Postgres
 import Redlock
 import Synchronization
@@ -35,7 +36,7 @@ struct Attempt: Sendable {
             ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
             return false
         }
-        let start = ContinuousClock.now
+        let start = runner.clock.now
         let token = "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
         // A shorter one is as safe: the hold is extended while the task runs.
         let ttl = min(job.lockTTL, runner.redlock.configuration.longestTTL)
@@ -63,14 +64,16 @@ struct Attempt: Sendable {
                 noteExtension(of: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
-                begun.value = try await recordAcquired(hold, since: start)
+                let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
+                if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
-                let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.control.progress.post)
-                try await runner.control.tasks.run(job.id) { try await handler.run(context) }
+                let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.work.progress.post)
+                try await runner.work.tasks.run(job.id) { try await handler.run(context) }
+                if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
         // A process that was frozen finds out late that its hold had ended.
-        let ended = min(ContinuousClock.now, validUntil.value)
+        let ended = min(runner.clock.now, validUntil.value)
         let votes = await runner.redlock.release(hold)
         if case .stale = outcome {
             // Nothing was recorded of this hold, and nothing was done under it.
@@ -101,7 +104,7 @@ struct Attempt: Sendable {
     }
 
     private func noteExtension(of hold: Hold) {
-        let now = ContinuousClock.now
+        let now = runner.clock.now
         var event = LockEvent(.extended, job, of: claim, at: now)
         event.validity = now.duration(to: hold.validUntil)
         event.token = hold.token
@@ -146,7 +149,7 @@ struct Attempt: Sendable {
             return false
         case .outage(let reason):
             logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
-            giveBack(after: .seconds(1) * Double.random(in: 0.5...1))
+            giveBack(after: .seconds(1) * (0.5 + runner.redlock.configuration.chance() / 2))
             return false
         case .stale(let reason):
             noteRefusal(reason)
@@ -171,7 +174,7 @@ struct Attempt: Sendable {
     }
 
     private func noteRefusal(_ reason: String) {
-        var event = LockEvent(.refused, job, of: claim, at: .now)
+        var event = LockEvent(.refused, job, of: claim, at: runner.clock.now)
         event.reason = reason
         ledger.note { $0.record(event) }
     }
@@ -179,7 +182,7 @@ struct Attempt: Sendable {
     private func fail(_ reason: String, _ startedAt: PostgresTimestamp?, retryAfter delay: Duration? = nil) -> Bool {
         guard job.attempt < job.maxAttempts else { return failForGood(reason, startedAt) }
         logger.info("Attempt failed, to be retried", metadata: ["error": "\(reason)"])
-        let delay = delay ?? RetryBackoff.delay(afterAttempt: job.attempt)
+        let delay = delay ?? RetryBackoff.delay(afterAttempt: job.attempt, runner.redlock.configuration.chance())
         ledger.note { $0.retry(job, error: reason, after: delay) }
         return false
     }
@@ -200,7 +203,7 @@ struct Attempt: Sendable {
         let delay = runner.redlock.configuration.nextRetryDelay()
         ledger.note { settlement in
             if waited == nil {
-                var event = LockEvent(.waiting, job, of: claim, at: .now)
+                var event = LockEvent(.waiting, job, of: claim, at: runner.clock.now)
                 event.votes = votes
                 event.reason = "another holds the lock"
                 settlement.record(event)

@@ -1,17 +1,47 @@
-import Holdfast
-import Logging
-import Redlock
+package import Holdfast
+package import Logging
+package import Redlock
 import ServiceLifecycle
 
 /// Runs the jobs of a claim in order, one hold for each.
-struct ClaimRunner: Sendable {
+package struct ClaimRunner: Sendable {
     let configuration: WorkerConfiguration
     let redlock: Redlock
     let handlers: [String: any TaskHandler]
     let history: LockHistory
     let settler: Settler
-    let control: WorkerControl
+    let work: RunningWork
+    let clock: any MonotonicClock
     let logger: Logger
+
+    /// - Parameters:
+    ///   - configuration: The worker's.
+    ///   - redlock: Locks each job's key.
+    ///   - handlers: The code for each kind of job.
+    ///   - history: Where acquisitions are written ahead.
+    ///   - settler: Records what became of the jobs.
+    ///   - work: The tasks that run, and what is asked of them.
+    ///   - clock: Measures what `redlock` does; a simulation passes its own.
+    ///   - logger: For each job.
+    package init(
+        configuration: WorkerConfiguration,
+        redlock: Redlock,
+        handlers: [String: any TaskHandler],
+        history: LockHistory,
+        settler: Settler,
+        work: RunningWork,
+        clock: any MonotonicClock = ContinuousClock(),
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.redlock = redlock
+        self.handlers = handlers
+        self.history = history
+        self.settler = settler
+        self.work = work
+        self.clock = clock
+        self.logger = logger
+    }
 
     /// Runs a claim, and settles it.
     ///
@@ -19,7 +49,7 @@ struct ClaimRunner: Sendable {
     ///   - claim: A line and a run of its jobs.
     ///   - onEnd: Called when no task runs any more, before the last settlement.
     /// - Returns: How the last settlement went, and after what delay the line is ready again.
-    func run(_ claim: Claim, onEnd: () -> Void) async -> (result: SettlementResult?, delay: Duration) {
+    package func run(_ claim: Claim, onEnd: () -> Void) async -> (result: SettlementResult?, delay: Duration) {
         let ledger = RunLedger(claim)
         await withDiscardingTaskGroup { group in
             group.addTask { await ledger.settleParts(with: settler) }
@@ -32,11 +62,11 @@ struct ClaimRunner: Sendable {
     }
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
-        let end = ContinuousClock.now.advanced(by: configuration.runTimeSlice)
+        let end = clock.now.advanced(by: configuration.runTimeSlice)
         for (index, job) in claim.jobs.enumerated() {
             if index > 0 {
                 let mayGoOn =
-                    ContinuousClock.now < end && !ledger.isStale && !control.paused.contains(claim.queue)
+                    clock.now < end && !ledger.isStale && !work.paused.contains(claim.queue)
                     && !Task.isCancelled && !Task.isShuttingDownGracefully
                 guard mayGoOn else { return }
                 ledger.settleSoon()

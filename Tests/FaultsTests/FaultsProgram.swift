@@ -1,0 +1,27 @@
+import Foundation
+import LocalStack
+import TestSupport
+
+/// Runs `holdfast-faults`, which the build puts beside the test bundle.
+enum FaultsProgram {
+    struct Failed: Error {}
+
+    /// - Returns: What it printed, and its exit status.
+    static func run(_ arguments: [String]) async throws -> (output: String, status: Int32?) {
+        let folder = TestServers.makeFolder("faults")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let path = "\(folder)/output"
+        guard FileManager.default.createFile(atPath: path, contents: nil) else { throw Failed() }
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+            .appending(path: "holdfast-faults")
+        let process = try LocalProcess(
+            program,
+            arguments,
+            output: FileHandle(forWritingAtPath: path),
+            signalAtExit: SIGTERM
+        )
+        await process.waitForExit()
+        let output = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+        return (output, process.exitStatus)
+    }
+}
