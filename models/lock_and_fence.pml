@@ -41,8 +41,6 @@ byte asked[CLIENTS];    /* votes for the acquisition or extension under way, as 
 byte held[CLIENTS];     /* votes that its hold is valid by; none when its validity has ended */
 bool inside[CLIENTS];   /* it acts as a holder */
 
-hidden byte i, f;       /* within single steps */
-
 #define me              _pid
 #define BIT(n)          (1 << (n))
 #define COUNT(votes)    (((votes) & 1) + (((votes) >> 1) & 1) + (((votes) >> 2) & 1))
@@ -52,46 +50,56 @@ hidden byte i, f;       /* within single steps */
 #else
 #define RELIES_ON(c, n) ((held[c] | asked[c]) & BIT(n))
 #endif
+#define HIGHER(a, b)    (a > b -> a : b)
 #if CLIENTS == 2
-#define ANY_RELIES_ON(n)    (RELIES_ON(0, n) || RELIES_ON(1, n))
-#define IS_FENCE_USED(f)    (f == value || f == fence[0] || f == fence[1])
+#define IS_ANY_RELYING_ON(n) (RELIES_ON(0, n) || RELIES_ON(1, n))
+#define IS_ANY_VALID    (held[0] || held[1])
+#define INSIDE          (inside[0] + inside[1])
+#define HIGHEST_FENCE   HIGHER(value, HIGHER(fence[0], fence[1]))
+#define IS_UNUSED(f)    (value != f && fence[0] != f && fence[1] != f)
 #elif CLIENTS == 3
-#define ANY_RELIES_ON(n)    (RELIES_ON(0, n) || RELIES_ON(1, n) || RELIES_ON(2, n))
-#define IS_FENCE_USED(f)    (f == value || f == fence[0] || f == fence[1] || f == fence[2])
+#define IS_ANY_RELYING_ON(n) (RELIES_ON(0, n) || RELIES_ON(1, n) || RELIES_ON(2, n))
+#define IS_ANY_VALID    (held[0] || held[1] || held[2])
+#define INSIDE          (inside[0] + inside[1] + inside[2])
+#define HIGHEST_FENCE   HIGHER(value, HIGHER(fence[0], HIGHER(fence[1], fence[2])))
+#define IS_UNUSED(f)    (value != f && fence[0] != f && fence[1] != f && fence[2] != f)
 #endif
 
 /*
- * Draws the next fence. Fences are only compared, so those that nobody has any more are taken out first, and higher ones
- * moved down: there is no bound on claims.
+ * Fences are only compared. So those that nobody has any more are taken out, and the higher ones moved down: the search
+ * has no bound on claims.
  */
-inline drawFence() {
-    f = CLIENTS + 1;
-    do
-    :: f == 0 -> break
-    :: f > 0 && IS_FENCE_USED(f) -> f--
-    :: else ->
-        value = (value > f -> value - 1 : value);
-        for (i : 0 .. CLIENTS - 1) { fence[i] = (fence[i] > f -> fence[i] - 1 : fence[i]) }
-        f--
-    od;
-    f = value;
-    for (i : 0 .. CLIENTS - 1) { f = (fence[i] > f -> fence[i] : f) }
-    fence[me] = f + 1
-}
+#define CLOSE_GAP(f) \
+    if \
+    :: IS_UNUSED(f) -> \
+        value = value - (value > f); \
+        fence[0] = fence[0] - (fence[0] > f); \
+        fence[1] = fence[1] - (fence[1] > f); \
+        CLOSE_GAP_OF_THIRD(f) \
+        lineFence = lineFence - (lineFence > f) \
+    :: else \
+    fi
+#if CLIENTS == 3
+#define CLOSE_GAP_OF_THIRD(f) fence[2] = fence[2] - (fence[2] > f);
+#define CLOSE_GAPS CLOSE_GAP(3); CLOSE_GAP(2); CLOSE_GAP(1)
+#else
+#define CLOSE_GAP_OF_THIRD(f)
+#define CLOSE_GAPS CLOSE_GAP(2); CLOSE_GAP(1)
+#endif
+
+#define FORGET_CLAIM fence[me] = 0; job = 0; hasWritten = false; CLOSE_GAPS
 
 /* The hold is valid now, by the votes that were asked for. */
 inline hold() {
-    held[me] = asked[me];
-    asked[me] = 0;
-    for (i : 0 .. CLIENTS - 1) {
-        skip;
+    held[me] = 0;
 #ifdef ONE_VALID
-        assert(i == me || !held[i]);
+    assert(!IS_ANY_VALID);
 #endif
 #ifdef ONE_INSIDE
-        assert(i == me || !inside[i]);
+    assert(INSIDE == 1);
 #endif
-    }
+    held[me] = asked[me];
+    asked[me] = 0
 }
 
 /* A node grants the lock; where another's is nothing changes. */
@@ -115,6 +123,13 @@ inline hold() {
         printf("client %d: has the vote of node %d again\n", me + 1, n + 1) \
     }
 
+/* A node removes the lock, if it still has this token. */
+#ifdef BLIND_RELEASE
+#define RELEASE(n) token[n] = 0
+#else
+#define RELEASE(n) token[n] = (token[n] == me + 1 -> 0 : token[n])
+#endif
+
 active [CLIENTS] proctype Client() {
     byte job;
     bool hasWritten;
@@ -124,7 +139,7 @@ end:
     ::  /* Claim. */
         d_step {
             lineFence == 0 && head <= JOBS ->
-            drawFence();
+            fence[me] = HIGHEST_FENCE + 1;
             lineFence = fence[me];
             job = head;
             printf("client %d: claims job %d, fence %d\n", me + 1, job, fence[me])
@@ -163,7 +178,8 @@ end:
                 assert(fence[me] >= value);     /* no value is replaced by one of a lower fence */
                 assert(job == head);            /* nothing of a finished job takes hold, so the last one submitted wins */
                 value = fence[me];
-                hasWritten = true
+                hasWritten = true;
+                CLOSE_GAPS
             }
         :: d_step {
                 fence[me] < value ->
@@ -184,13 +200,9 @@ over:
                 inside[me] = false;
                 held[me] = 0;
                 asked[me] = 0;
-                for (i : 0 .. 2) {
-#ifdef BLIND_RELEASE
-                    token[i] = 0
-#else
-                    token[i] = (token[i] == me + 1 -> 0 : token[i])
-#endif
-                }
+                RELEASE(0);
+                RELEASE(1);
+                RELEASE(2);
                 printf("client %d: releases\n", me + 1)
             }
         fi;
@@ -215,16 +227,17 @@ over:
                     head++;
                     lineFence = 0
                 :: else -> printf("client %d: its settlement is refused\n", me + 1)
-                fi
+                fi;
+                FORGET_CLAIM
             }
         :: d_step {
                 if
                 :: IS_CURRENT -> printf("client %d: puts job %d back\n", me + 1, job); lineFence = 0
                 :: else -> printf("client %d: has nothing to put back\n", me + 1)
-                fi
+                fi;
+                FORGET_CLAIM
             }
-        fi;
-        d_step { fence[me] = 0; job = 0; hasWritten = false }
+        fi
     od
 }
 
@@ -248,7 +261,7 @@ over:
 
 /* A TTL after its restart. Whoever counts the vote of a node that has none had it before. */
 #define READMIT(n) d_step { \
-        quarantined[n] && !ANY_RELIES_ON(n) -> \
+        quarantined[n] && !IS_ANY_RELYING_ON(n) -> \
         printf("node %d: votes again\n", n + 1); \
         quarantined[n] = false \
     }
