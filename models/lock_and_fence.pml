@@ -266,8 +266,15 @@ over:
         quarantined[n] = false \
     }
 
-/* The client does not hear enough, or is not heard, in time: the votes that it has so far don't count any more. */
-#define TOO_LATE(c) d_step { asked[c] -> printf("client %d: has asked too long\n", c + 1); asked[c] = 0 }
+/*
+ * An extension takes so long that the votes it has don't count any more; it may begin again. An acquisition that takes too
+ * long is one that is given up.
+ */
+#define TOO_LATE(c) d_step { \
+        inside[c] && asked[c] -> \
+        printf("client %d: its extension comes too late\n", c + 1); \
+        asked[c] = 0 \
+    }
 
 #define PAUSE(c) d_step { held[c] -> printf("client %d: pauses, and its hold ends\n", c + 1); held[c] = 0 }
 
