@@ -11,7 +11,7 @@
  * (the lock may lapse at once). So is what the lock takes for granted: clocks that don't step, and a PostgreSQL and a
  * value node that keep what they have.
  *
- * CLIENTS and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart without
+ * CLIENTS, JOBS and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart without
  * their data, FAILURES lets a job fail for good with nothing written, and FORGETFUL_VALUE the value node forget fences.
  * ONE_VALID and ONE_INSIDE ask for more than safe effects: no two valid holds, and no two clients that act as holders.
  * NO_… and BLIND_… are bugs.
@@ -19,10 +19,15 @@
 #ifndef CLIENTS
 #define CLIENTS 2
 #endif
+#ifdef NO_LOCK
+#define QUORUM 0
+#endif
 #ifndef QUORUM
 #define QUORUM 2
 #endif
+#ifndef JOBS
 #define JOBS 2
+#endif
 
 /* Lock nodes. */
 byte token[3];          /* whose lock a node has: a client's number + 1; for the token of each try, see release */
@@ -147,9 +152,11 @@ end:
 
         /* Acquire: the nodes' votes come in any order, or not at all. */
         do
+#ifndef NO_LOCK
         :: ACQUIRE(0)
         :: ACQUIRE(1)
         :: ACQUIRE(2)
+#endif
         :: d_step {
                 COUNT(asked[me]) >= QUORUM ->
                 inside[me] = true;
@@ -186,10 +193,12 @@ end:
                 printf("client %d: its write is refused, for %d has written\n", me + 1, value)
             }
             break
+#ifndef NO_LOCK
         :: EXTEND(0)
         :: EXTEND(1)
         :: EXTEND(2)
         :: d_step { COUNT(asked[me]) >= QUORUM -> hold(); printf("client %d: has extended\n", me + 1) }
+#endif
         :: break
         od;
 
@@ -282,20 +291,22 @@ over:
 active proctype World() {
 end:
     do
+    /* A rescue: the lease of the line's worker has lapsed. */
+    :: d_step { lineFence -> printf("the claim with fence %d is put back\n", lineFence); lineFence = 0 }
+#ifndef NO_LOCK
     :: LAPSE(0)
     :: LAPSE(1)
     :: LAPSE(2)
     :: TOO_LATE(0)
     :: TOO_LATE(1)
-    /* A rescue: the lease of the line's worker has lapsed. */
-    :: d_step { lineFence -> printf("the claim with fence %d is put back\n", lineFence); lineFence = 0 }
+#if CLIENTS == 3
+    :: TOO_LATE(2)
+#endif
+#endif
 #ifdef PAUSES
     :: PAUSE(0)
     :: PAUSE(1)
-#endif
 #if CLIENTS == 3
-    :: TOO_LATE(2)
-#ifdef PAUSES
     :: PAUSE(2)
 #endif
 #endif
