@@ -7,14 +7,15 @@
  * validity ends; one that pauses goes on after the end where it was. One that never goes on has crashed, and a message
  * that is late is a pause of its sender.
  *
- * Left out is what only keeps others out: an answer that is lost (the vote is not counted), a release that is lost or late
- * (the lock may lapse at once). So is what the lock takes for granted: clocks that don't step, and a PostgreSQL and a
- * value node that keep what they have.
+ * Left out is what only keeps somebody from going on: an answer that is lost (the vote is not counted), a release that is
+ * lost or late (the lock may lapse at once), the record before the task (a claim that was put back gets none). So is what
+ * the lock takes for granted: clocks that don't step, and a PostgreSQL and a value node that keep what they have.
  *
  * CLIENTS, JOBS and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart
  * without their data, FAILURES lets a job fail for good with nothing written, and FORGETFUL_VALUE lets the value node
  * forget. ONE_VALID and ONE_INSIDE ask for more than safe effects: no two valid holds, and no two clients that act as
- * holders. NO_… and BLIND_… are bugs.
+ * holders. NO_… and BLIND_… are bugs. REACH is the number of a POINT that is to be reached: one that never is would check
+ * nothing.
  */
 #ifndef CLIENTS
 #define CLIENTS 2
@@ -28,6 +29,11 @@
 #ifndef JOBS
 #define JOBS 2
 #endif
+
+#ifndef REACH
+#define REACH 0
+#endif
+#define POINT(n) assert(REACH != n)
 
 /* Lock nodes. */
 byte token[3];          /* whose lock a node has: a client's number + 1; for the token of each try, see release */
@@ -167,12 +173,6 @@ end:
         :: goto over
         od;
 
-        /* The record before the task: a claim whose line was put back starts nothing. */
-        if
-        :: IS_CURRENT
-        :: goto over
-        fi;
-
         /* The task writes, value and fence in one step; the hold is extended; both as often as they like. */
         do
         :: d_step {
@@ -190,14 +190,15 @@ end:
             }
         :: d_step {
                 fence[me] < value ->
-                printf("client %d: its write is refused, for %d has written\n", me + 1, value)
+                printf("client %d: its write is refused, for %d has written\n", me + 1, value);
+                POINT(2)
             }
             break
 #ifndef NO_LOCK
         :: EXTEND(0)
         :: EXTEND(1)
         :: EXTEND(2)
-        :: d_step { COUNT(asked[me]) >= QUORUM -> hold(); printf("client %d: has extended\n", me + 1) }
+        :: d_step { COUNT(asked[me]) >= QUORUM -> hold(); printf("client %d: has extended\n", me + 1); POINT(4) }
 #endif
         :: break
         od;
@@ -234,8 +235,9 @@ over:
                     assert(job == head);                        /* no job is finished twice */
                     assert(!hasWritten || value == fence[me]);  /* what it wrote is there */
                     head++;
-                    lineFence = 0
-                :: else -> printf("client %d: its settlement is refused\n", me + 1)
+                    lineFence = 0;
+                    if :: head > JOBS -> POINT(1) :: else fi
+                :: else -> printf("client %d: its settlement is refused\n", me + 1); POINT(3)
                 fi;
                 FORGET_CLAIM
             }
@@ -272,7 +274,8 @@ over:
 #define READMIT(n) d_step { \
         quarantined[n] && !IS_ANY_RELYING_ON(n) -> \
         printf("node %d: votes again\n", n + 1); \
-        quarantined[n] = false \
+        quarantined[n] = false; \
+        POINT(5) \
     }
 
 /*
