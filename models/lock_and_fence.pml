@@ -1,15 +1,15 @@
 /*
  * Holdfast's lock and fence on one key: three lock nodes, PostgreSQL, the value node, and clients (workers) that claim the
- * key's line, acquire, write, extend, release and settle. `models/check` searches every state of it.
+ * key's line, acquire, record, write, extend, release and settle. `models/check` searches every state of it.
  *
  * Time is order only. A lock may lapse on its node at any moment, but not while a validity lasts that counts the node's
  * vote: validity begins before the vote is asked for, and is shorter than the lock. A client that runs stops before its
  * validity ends; one that pauses goes on after the end where it was. One that never goes on has crashed, and a message
  * that is late is a pause of its sender.
  *
- * Left out is what only keeps somebody from going on: an answer that is lost (the vote is not counted), a release that is
- * lost or late (the lock may lapse at once), the record before the task (a claim that was put back gets none). So is what
- * the lock takes for granted: clocks that don't step, and a PostgreSQL and a value node that keep what they have.
+ * Left out is what only keeps others out: an answer that is lost (the vote is not counted), a release that is lost or late
+ * (the lock may lapse at once). So is what the lock takes for granted: clocks that don't step, and a PostgreSQL and a
+ * value node that keep what they have.
  *
  * CLIENTS, JOBS and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart
  * without their data, FAILURES lets a job fail for good with nothing written, and FORGETFUL_VALUE lets the value node
@@ -172,6 +172,12 @@ end:
             break
         :: goto over
         od;
+
+        /* The record before the task: a claim whose line was put back starts nothing. Safety does not depend on it. */
+        if
+        :: IS_CURRENT
+        :: goto over
+        fi;
 
         /* The task writes, value and fence in one step; the hold is extended; both as often as they like. */
         do
