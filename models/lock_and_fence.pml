@@ -175,7 +175,7 @@ end:
 
         /* The record before the task: a claim whose line was put back starts nothing. Safety does not depend on it. */
         if
-        :: IS_CURRENT
+        :: d_step { IS_CURRENT -> printf("client %d: its acquisition is recorded\n", me + 1) }
         :: goto over
         fi;
 
