@@ -29,9 +29,7 @@ enum DeploymentFiles {
         return path
     }
 
-    /// How each part is started, by its command: `serve`, `work` and `migrate`.
-    ///
-    /// - Parameter kind: `kubernetes`, `compose` or `systemd`.
+    /// How each part is started by `kubernetes`, `compose` or `systemd`; by its command: `serve`, `work` and `migrate`.
     static func parts(of kind: String) async throws -> [String: Part] {
         let result =
             kind == "kubernetes"
