@@ -40,7 +40,7 @@ def check_names(program):
                 expect(name in settings, f"{where}:{number}: there is no setting {name}")
             # As a command: not the namespace, role, database, service or image of that name.
             line = re.sub(r"-n holdfast\b", "", line)
-            for rest in re.findall(r"(?:^|[`\s/(]|-- )holdfast ((?!-)[a-z][^`#|;)]*)", line):
+            for rest in re.findall(r"(?:^|[`\s/(]|-- )(?:holdfast|--rm migrate) ((?!-)[a-z][^`#|;)]*)", line):
                 words = rest.split()
                 if page.suffix != ".md" and not has((), words[0]):
                     continue  # Prose of a comment, or SQL.
