@@ -347,7 +347,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
-            exclude: ["Schemathesis"],
+            exclude: ["Deployment", "Schemathesis"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -7,7 +7,7 @@ struct Program: Sendable {
     struct Failed: Error, CustomStringConvertible { let description: String }
 
     /// Beside the test bundle, where the build puts it.
-    private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appending(path: "holdfast")
 
     let process: LocalProcess

@@ -1,0 +1,46 @@
+import Foundation
+import LocalStack
+import TestSupport
+
+/// Other programs that tests ask, such as linters.
+enum Tool {
+    struct Result {
+        let status: Int32
+        /// What it wrote, on standard output and standard error.
+        let output: String
+    }
+
+    /// The top of the repository.
+    static let repository = URL(filePath: #filePath).appending(path: "../../../..").standardized
+
+    /// Runs a program that `deploy/test` installs from PyPI.
+    static func python(
+        _ name: String,
+        _ arguments: [String],
+        _ environment: [String: String] = [:]
+    ) async throws -> Result {
+        try await run(repository.appending(path: ".build/python/bin/\(name)"), arguments, environment)
+    }
+
+    /// Runs a program to its end.
+    static func run(
+        _ program: URL,
+        _ arguments: [String],
+        _ environment: [String: String] = [:]
+    ) async throws -> Result {
+        let folder = TestServers.makeFolder("tool")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let output = URL(filePath: "\(folder)/output")
+        try Data().write(to: output)
+        let quiet = ["PYTHONDONTWRITEBYTECODE": "1"]
+        let process = try LocalProcess(
+            program,
+            arguments,
+            environment: environment.merging(quiet) { $1 },
+            output: try FileHandle(forWritingTo: output)
+        )
+        await process.waitForExit()
+        let text = String(decoding: try Data(contentsOf: output), as: UTF8.self)
+        return Result(status: process.exitStatus ?? -1, output: text)
+    }
+}
