@@ -80,6 +80,7 @@ let package = Package(
                 .embedInCode("0003_api.sql"),
                 .embedInCode("0004_tokens.sql"),
                 .embedInCode("0005_audit.sql"),
+                .embedInCode("0007_long_history.sql"),
             ],
             swiftSettings: settings
         ),
@@ -308,6 +309,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["Schemathesis"],
             swiftSettings: settings

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Holdfast
 import Postgres
 import Redlock
@@ -67,7 +68,8 @@ struct HistoryBench: AsyncParsableCommand {
     func run() async throws {
         try await BenchDatabase.with { [self] database in
             try await HistoryRows(database: database, jobs: rows / 2, days: days, keys: keys).make { text in
-                print("  \(text)")
+                // To where nothing is buffered.
+                FileHandle.standardError.write(Data("  \(text)\n".utf8))
             }
             try await ask(database)
             let before = try await Self.size(database)
@@ -169,7 +171,12 @@ extension HistoryBench {
         try await ask("job_timeline", Self.jobTimeline, jobs.map { [.int64($0)] }, database)
     }
 
-    private func ask(_ name: String, _ sql: String, _ questions: [[Parameter]], _ database: BenchDatabase) async throws {
+    private func ask(
+        _ name: String,
+        _ sql: String,
+        _ questions: [[Parameter]],
+        _ database: BenchDatabase
+    ) async throws {
         // A connection that has asked nothing yet, as psql's.
         let pool = PostgresPool(configuration: try database.configuration(), size: 1, logger: database.logger)
         defer { pool.close() }

@@ -14,6 +14,7 @@ struct HistoryRows: Sendable {
     /// Makes partitions and rows, and leaves the server nothing to tidy: that would disturb what is measured.
     ///
     /// - Parameter progress: Told what is being done.
+    /// - Throws: `PostgresError`, or `CancellationError` when the user interrupts it.
     func make(_ progress: (String) -> Void) async throws {
         _ = try await database.execute(
             "select holdfast.make_partitions(7, $1), holdfast.drop_partitions(30, $1)",

@@ -6,6 +6,7 @@ struct ServerLoad: Sendable {
     private let ticks: [Int32: Int]
 
     /// - Parameter database: Whose server is asked which processes it has.
+    /// - Throws: `PostgresError`.
     init(of database: BenchDatabase) async throws {
         var ticks: [Int32: Int] = [:]
         for row in try await database.execute("select pid from pg_stat_activity") {

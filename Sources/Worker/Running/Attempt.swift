@@ -66,7 +66,13 @@ struct Attempt: Sendable {
                 begun.value = try await recordAcquired(hold, since: start)
                 try Task.checkCancellation()
                 let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.control.progress.post)
-                try await runner.control.tasks.run(job.id) { try await handler.run(context) }
+                do {
+                    try await runner.control.tasks.run(job.id) { try await handler.run(context) }
+                } catch let refusal as TaskRefusal {
+                    // Here, because the attempt may end as lost before it is known how its task did.
+                    noteRefusal(refusal.description)
+                    throw refusal
+                }
             }
         }
         // A process that was frozen finds out late that its hold had ended.
@@ -152,7 +158,6 @@ struct Attempt: Sendable {
             noteRefusal(reason)
             return false
         case .refused(let reason):
-            noteRefusal(reason)
             return fail(reason, startedAt)
         case .cancelled:
             logger.info("Job cancelled")
