@@ -81,6 +81,7 @@ let package = Package(
                 .embedInCode("0003_api.sql"),
                 .embedInCode("0004_tokens.sql"),
                 .embedInCode("0005_audit.sql"),
+                .embedInCode("0006_long_history.sql"),
             ],
             swiftSettings: settings
         ),
@@ -346,6 +347,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["Deployment", "Schemathesis"],
             swiftSettings: settings

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Holdfast
 import Postgres
-import Redlock
 
 /// The command `holdfast-bench depth`.
 struct Depth: AsyncParsableCommand {
@@ -49,14 +48,9 @@ struct Depth: AsyncParsableCommand {
                     try await database.fill(depth, keys: keys, prefix: "key")
                     _ = try await database.execute("analyze holdfast.jobs")
                     _ = try await database.execute("analyze holdfast.key_lines")
-                    let start = ContinuousClock.now
-                    for batch in 0..<jobs / 500 {
-                        _ = try await database.store.enqueue(
-                            (0..<500).map { try NewJob(key: "key-\((batch * 500 + $0) % keys)", value: "v") }
-                        )
-                    }
-                    let stored = Double(jobs) / start.duration(to: .now).seconds
-                    let cost = try await drain(database)
+                    let drain = Drain(database: database, runLimit: runLimit)
+                    let stored = try await drain.store(jobs, keys: keys)
+                    let cost = try await drain.settle(jobs)
                     let parts = [cost.claim, cost.record, cost.settle].map { $0.short.padded(9) }.joined()
                     let rates = "\(Int(stored).description.padded(10))\(Int(cost.rate).description.padded(11))"
                     print("\(depthText)  \(String(keys).padded(8))  \(rates)\(parts)")
@@ -64,68 +58,6 @@ struct Depth: AsyncParsableCommand {
                 }
             }
         }
-    }
-
-    /// What draining cost, in microseconds a job.
-    private struct Cost {
-        var claim = 0.0
-        var record = 0.0
-        var settle = 0.0
-
-        var rate: Double { 1_000_000 / (claim + record + settle) }
-    }
-
-    private func drain(_ database: BenchDatabase) async throws -> Cost {
-        let clock = ContinuousClock()
-        var times = (claim: Duration.zero, record: Duration.zero, settle: Duration.zero)
-        let registry = WorkerRegistry(pool: database.pool)
-        let worker = try await registry.nextID()
-        let history = LockHistory(pool: database.pool)
-        var floors = ClaimFloors()
-        var done = 0
-        while done < jobs {
-            try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: 500)
-            let start = clock.now
-            let claims = try await database.store.claim(
-                for: worker,
-                queues: ["default"],
-                limit: 500,
-                runLimit: runLimit,
-                floors: &floors
-            )
-            guard !claims.isEmpty else { break }
-            let claimed = clock.now
-            var settlements: [Settlement] = []
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for claim in claims {
-                    for job in claim.jobs {
-                        group.addTask { _ = try await history.append(LockEvent(.acquired, job, of: claim, at: .now)) }
-                    }
-                }
-                try await group.waitForAll()
-            }
-            let recorded = clock.now
-            for claim in claims {
-                var settlement = Settlement(of: claim)
-                for job in claim.jobs {
-                    settlement.record(LockEvent(.released, job, of: claim, at: .now))
-                    settlement.finish(job, .succeeded)
-                    done += 1
-                }
-                settlement.freesLine = true
-                settlements.append(settlement)
-            }
-            _ = try await database.store.settle(settlements)
-            times.claim += start.duration(to: claimed)
-            times.record += claimed.duration(to: recorded)
-            times.settle += recorded.duration(to: clock.now)
-        }
-        let perJob = 1_000_000 / Double(max(done, 1))
-        return Cost(
-            claim: times.claim.seconds * perJob,
-            record: times.record.seconds * perJob,
-            settle: times.settle.seconds * perJob
-        )
     }
 
     private func printPlan(_ database: BenchDatabase) async throws {

@@ -10,6 +10,6 @@ struct HoldfastBench: AsyncParsableCommand {
             redis-benchmark. Figures are medians; the ratio to the ceiling says more than the figure, for machines differ. \
             Build it for release: swift build -c release --product holdfast-bench
             """,
-        subcommands: [Locks.self, Holds.self, HotKey.self, Depth.self, IntakeBench.self]
+        subcommands: [Locks.self, Holds.self, HotKey.self, Depth.self, HistoryBench.self, IntakeBench.self]
     )
 }

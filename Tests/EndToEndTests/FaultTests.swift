@@ -60,20 +60,72 @@ struct FaultTests {
                     try await eventually("the stale settle is refused") {
                         try await system.events(of: job).contains("refused")
                     }
-                    let after = try await system.outcome(of: job)
-                    #expect(after.fence == finished.fence && after.finishedAt == finished.finishedAt)
-                    #expect(after.state == .succeeded)
-                    #expect(try await system.count("select count(*) from holdfast.lock_overlaps") == 0)
-                    #expect(try await system.count("select count(*) from holdfast.fence_regressions") == 0)
+                    try await expectUnchanged(finished, system)
                     // It has noticed, and works on.
                     let next = try await intake.submit("k", "next")
                     #expect(try await system.outcome(of: next).state == .succeeded)
                     let value = try await intake.get("/getValue/k").body
                     #expect(value == #""next""#)
+                    // Its task had written in time: nothing but the settle was stale.
+                    #expect(try await refusals(of: job, system).map { $0.hasPrefix("settle: ") } == [true])
                     try await verify(system)
                 }
             }
         }
+    }
+
+    @Test func `a worker frozen while it writes has its write refused, and its settle, once each`() async throws {
+        try await TestSystem.with { system in
+            let link = try await HeldLink(to: system.stack.nodes[0].port)
+            try await system.withIntake { intake in
+                try await system.withWorker("frozen", arguments: ["--value-node", link.url]) { frozen in
+                    let first = try await intake.submit("k", "first", durationMs: 1)
+                    #expect(try await system.outcome(of: first).state == .succeeded)
+                    link.hold()
+                    let job = try await intake.submit("k", "stale", durationMs: 100, lockTTLMs: 2000)
+                    try await eventually("it writes") { link.held.contains("stale") }
+                    frozen.process.signal(SIGSTOP)
+                    try await system.withWorkers(1) {
+                        #expect(try await system.outcome(of: job).attempt == 2)
+                        let next = try await intake.submit("k", "next", durationMs: 1)
+                        #expect(try await system.outcome(of: next).state == .succeeded)
+                    }
+                    let finished = try await system.outcome(of: job)
+                    link.pass()
+                    try await eventually("the node has answered") { link.replies > 0 }
+                    frozen.process.signal(SIGCONT)
+                    try await eventually("write and settle are refused") {
+                        try await refusals(of: job, system).count >= 2
+                    }
+                    try await expectUnchanged(finished, system)
+                    #expect(try await intake.get("/getValue/k").body == #""next""#)
+                    let last = try await intake.submit("k", "last", durationMs: 1)
+                    #expect(try await system.outcome(of: last).state == .succeeded)
+                    let reasons = try await refusals(of: job, system)
+                    #expect(reasons.map { String($0.prefix { $0 != " " }) }.sorted() == ["settle:", "value"], "\(reasons)")
+                    try await verify(system)
+                }
+            }
+        }
+    }
+
+    /// The reasons of the events `refused` of a job, all of its first attempt.
+    private func refusals(of job: Int64, _ system: TestSystem) async throws -> [String] {
+        try await system.texts(
+            """
+            select reason from holdfast.lock_history
+            where job_id = \(job) and event = 'refused' and attempt = 1 order by id
+            """
+        )
+    }
+
+    /// Checks that a job is still as its second attempt left it.
+    private func expectUnchanged(_ finished: Job, _ system: TestSystem) async throws {
+        let after = try await system.outcome(of: finished.id.rawValue)
+        #expect(after.fence == finished.fence && after.finishedAt == finished.finishedAt)
+        #expect(after.state == .succeeded && after.attempt == 2)
+        #expect(try await system.count("select count(*) from holdfast.lock_overlaps") == 0)
+        #expect(try await system.count("select count(*) from holdfast.fence_regressions") == 0)
     }
 
     /// Runs `holdfast audit verify`, which fails when anything is found.
@@ -183,6 +235,47 @@ struct FaultTests {
                     try await verify(system)
                 }
             }
+        }
+    }
+
+    @Test func `PostgreSQL stopped between a task's end and its settle loses nothing, and the task runs once`() async throws {
+        try await TestSystem.with { system in
+            let monitor = try WriteMonitor(of: system.stack.nodes[0])
+            try await system.withIntake { intake in
+                try await system.withWorkers(1) {
+                    let job = try await intake.submit("k", "v", durationMs: 1000)
+                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    // The connection of this transaction is lost with the server.
+                    _ = try? await system.pool.withTransaction { connection in
+                        try await connection.executeScript(
+                            "set local idle_in_transaction_session_timeout = 0; "
+                                + "lock table holdfast.finished_jobs in exclusive mode"
+                        )
+                        try await eventually("the settle waits") {
+                            try await system.count(
+                                """
+                                select count(*) from pg_stat_activity
+                                where wait_event_type = 'Lock' and query like '%insert into holdfast.finished_jobs%'
+                                """
+                            ) > 0
+                        }
+                        await system.stack.postgres.kill()
+                    }
+                    try await system.stack.postgres.start()
+                    let finished = try await eventually("the job has finished") { () async throws -> Job? in
+                        // The test's own connections have to come back too.
+                        try? await system.outcome(of: job)
+                    }
+                    #expect(finished.state == .succeeded && finished.attempt == 1)
+                    #expect(try await system.events(of: job) == ["acquired", "released"])
+                    // Another job's write after it shows that it was not written again meanwhile.
+                    let next = try await eventually("the intake is back") { try? await intake.submit("k", "w") }
+                    #expect(try await system.outcome(of: next).state == .succeeded)
+                    #expect(try await monitor.values(of: "k", count: 2) == ["v", "w"])
+                    try await verify(system)
+                }
+            }
+            await monitor.end()
         }
     }
 

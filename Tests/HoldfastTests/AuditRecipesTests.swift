@@ -24,12 +24,13 @@ struct AuditRecipesTests {
         }
     }()
 
-    /// How many rows each has, when job 1 has been refused once and runs under its second fence.
+    /// How many rows each has: job 1 has been refused once and has run under its second fence, job 2 has invoice-8 now, and
+    /// jobs 3 and 4 had invoice-9 at one time.
     private static let rows = [
         "Who held a key at a moment?": 1, "By whose votes did a job have its lock?": 3, "Why did a hold end?": 1,
-        "Who held a key in a span of time?": 1, "What happened to a job?": 3, "Which keys are fought over?": 1,
-        "Which lock nodes do badly?": 3, "What is held now, and for how long?": 0,
-        "Which stale writes were turned away?": 1, "Was a promise broken?": 0,
+        "Who held a key in a span of time?": 1, "What happened to a job?": 3, "Which keys are fought over?": 3,
+        "Which lock nodes do badly?": 3, "What is held now, and for how long?": 1,
+        "Which stale writes were turned away?": 1, "Was a promise broken?": 1,
     ]
 
     @Test func `there are ten recipes`() {
@@ -48,7 +49,18 @@ struct AuditRecipesTests {
                  '[{"node": "r1", "verdict": "granted", "us": 300}, {"node": "r2", "verdict": "granted", "us": 400},
                    {"node": "r3", "verdict": "late", "us": 9000}]', null),
                 (clock_timestamp() - interval '5 seconds', 'refused', 'invoice-7', 1, 1, 1, null, null, null, null, null),
-                (clock_timestamp(), 'released', 'invoice-7', 1, 1, 2, null, null, 10000000, null, 'succeeded')
+                (clock_timestamp(), 'released', 'invoice-7', 1, 1, 2, null, null, 10000000, null, 'succeeded'),
+                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-8', 2, 1, 12, 30000000, 1000, null, null, null),
+                (clock_timestamp() - interval '9 seconds', 'acquired', 'invoice-9', 3, 1, 20, 30000000, 1000, null, null, null),
+                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-9', 4, 1, 21, 30000000, 1000, null, null, null),
+                (clock_timestamp() - interval '4 seconds', 'released', 'invoice-9', 4, 1, 21, null, null, 1000000, null, null),
+                (clock_timestamp() - interval '1 second', 'released', 'invoice-9', 3, 1, 20, null, null, 8000000, null, null)
+            """
+        )
+        try await database.run(
+            """
+            insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place, held_by, fence, claimed_at)
+            values ('invoice-8', 'default', 5, clock_timestamp(), 2, 1, 11, clock_timestamp() - interval '6 seconds')
             """
         )
         let rows = try await database.pool.withTransaction { connection in

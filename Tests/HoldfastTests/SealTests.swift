@@ -50,6 +50,52 @@ struct SealTests {
         #expect(found.count == (problem == "inserted" ? 2 : 1))
     }
 
+    @Test
+    func `a row that was inserted between two others is found by its id`() async throws {
+        try await write(100)
+        // An id that is drawn and not used.
+        let id = try await database.int("select nextval('holdfast.lock_history_id_seq')")
+        try await write(100)
+        try await seal()
+        #expect(try await audit.violations(.seals) == [])
+        try await database.run(
+            """
+            insert into holdfast.lock_history (id, at, event, lock_key) overriding system value
+            values ($1, clock_timestamp(), 'acquired', 'k')
+            """,
+            [.int64(Int64(id))]
+        )
+        #expect(try await audit.violations(.seals) == ["history \(id) was inserted"])
+    }
+
+    @Test
+    func `a seal that was made anew for changed rows is not the one that the next was made after`() async throws {
+        try await write(2500)
+        try await seal()
+        try await database.run("alter table holdfast.lock_history disable trigger user")
+        try await database.run(
+            "update holdfast.lock_history set reason = 'other' where id = $1",
+            [.int64(Int64(try await id(at: 300)))]
+        )
+        try await database.run(
+            """
+            update holdfast.history_seals s
+            set digests = d.digests, rows_hash = d.rows_hash
+            from (
+                select string_agg(substr(h.digest, 1, 8), '' order by h.id) as digests,
+                       sha256(string_agg(h.digest, '' order by h.id)) as rows_hash
+                from holdfast.history_digests h
+                where h.id <= (select upto_id from holdfast.history_seals where number = 1)) d
+            where s.number = 1
+            """
+        )
+        try await database.run("update holdfast.history_seals s set seal = holdfast.seal_of('', s) where number = 1")
+        #expect(
+            try await audit.violations(.seals)
+                == ["seal 2: the seal was changed, or the one before it was changed or removed"]
+        )
+    }
+
     @Test(arguments: [
         "update holdfast.history_seals set seal = '' where number = 2",
         "delete from holdfast.history_seals where number = 2",
@@ -130,5 +176,27 @@ struct SealTests {
             #expect(error?.sqlState == "42501", "\(change)")
         }
         #expect(try await database.int("select count(*) from holdfast.lock_history where reason is null") == 1)
+    }
+
+    @Test
+    func `no role has a right to change the history or its seals`() async throws {
+        // The trigger would refuse it too: here it is the rights alone.
+        let rights = try await database.column(
+            String.self,
+            """
+            select concat_ws(' ', r.role, p.privilege, c.oid::regclass)
+            from unnest(array['holdfast_intake', 'holdfast_worker', 'holdfast_auditor']) as r(role)
+            cross join unnest(array['update', 'delete', 'truncate', 'trigger', 'insert']) as p(privilege)
+            cross join pg_class c
+            where c.relnamespace = 'holdfast'::regnamespace and c.relname ~ '^(lock_history|history_seal)'
+                and c.relkind in ('r', 'p') and has_table_privilege(r.role, c.oid, p.privilege)
+            """
+        )
+        #expect(rights == ["holdfast_worker insert holdfast.lock_history"])
+        #expect(
+            try await database.int(
+                "select count(*) from pg_auth_members m where m.member::regrole::text like 'holdfast\\_%'"
+            ) == 0
+        )
     }
 }

@@ -20,6 +20,9 @@ package struct Settlement: Sendable {
         package let error: String
     }
 
+    /// Extensions that are kept while nothing can be settled; of more, the last one is.
+    package static let extensionLimit = 100
+
     package let claim: Claim
     package private(set) var finished: [Finished] = []
     package private(set) var retried: Retried?
@@ -61,7 +64,18 @@ package struct Settlement: Sendable {
         self.delay = delay
     }
 
-    package mutating func record(_ event: LockEvent) { events.append(event) }
+    /// Adds an event.
+    ///
+    /// A long task goes on while the database is away: past ``extensionLimit`` an extension takes the place of the one
+    /// before, which it outlasts.
+    package mutating func record(_ event: LockEvent) {
+        if event.kind == .extended, events.count >= Self.extensionLimit, let last = events.last,
+            last.kind == .extended, last.fence == event.fence
+        {
+            events.removeLast()
+        }
+        events.append(event)
+    }
 
     /// Takes out the jobs that are over, to be settled while the run goes on; the rest belongs to the line's release.
     package mutating func takePart() -> Settlement {

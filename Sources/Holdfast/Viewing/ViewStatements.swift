@@ -223,17 +223,9 @@ enum ViewStatements {
     )
 
     /// Recent events after a number.
-    ///
-    /// An event is written a moment after it happened: a day is more than any delay.
     static let newEvents = Statement(
         name: "new_events",
-        sql: """
-            select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
-            from holdfast.lock_history h
-            where h.at > now() - interval '1 day' and h.id > $1
-            order by h.id
-            limit $2
-            """
+        sql: "select id, lock_key, job_id, event, json from holdfast.new_events($1, $2)"
     )
 
     /// The oldest transaction that runs, and the first that has not begun.

@@ -68,7 +68,13 @@ struct Attempt: Sendable {
                 if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
                 let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.work.progress.post)
-                try await runner.work.tasks.run(job.id) { try await handler.run(context) }
+                do {
+                    try await runner.work.tasks.run(job.id) { try await handler.run(context) }
+                } catch let refusal as TaskRefusal {
+                    // Here, because the attempt may end as lost before it is known how its task did.
+                    noteRefusal(refusal.description)
+                    throw refusal
+                }
                 if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
@@ -155,7 +161,6 @@ struct Attempt: Sendable {
             noteRefusal(reason)
             return false
         case .refused(let reason):
-            noteRefusal(reason)
             return fail(reason, startedAt)
         case .cancelled:
             logger.info("Job cancelled")
