@@ -102,7 +102,8 @@ struct FaultTests {
                     let last = try await intake.submit("k", "last", durationMs: 1)
                     #expect(try await system.outcome(of: last).state == .succeeded)
                     let reasons = try await refusals(of: job, system)
-                    #expect(reasons.map { String($0.prefix { $0 != " " }) }.sorted() == ["settle:", "value"], "\(reasons)")
+                    let beginnings = reasons.map { String($0.prefix { $0 != " " }) }
+                    #expect(beginnings.sorted() == ["settle:", "value"], "\(reasons)")
                     try await verify(system)
                 }
             }
@@ -238,7 +239,9 @@ struct FaultTests {
         }
     }
 
-    @Test func `PostgreSQL stopped between a task's end and its settle loses nothing, and the task runs once`() async throws {
+    @Test func `PostgreSQL stopped between a task's end and its settle loses nothing, and the task runs once`()
+        async throws
+    {
         try await TestSystem.with { system in
             let monitor = try WriteMonitor(of: system.stack.nodes[0])
             try await system.withIntake { intake in
