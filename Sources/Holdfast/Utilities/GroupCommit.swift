@@ -8,8 +8,8 @@ package struct GroupCommitFull: Error, CustomStringConvertible {
 
 /// Joins concurrent calls into batches: one goes when one before it has come back, with all that came meanwhile.
 ///
-/// There is no timer, so a lone call is not delayed. Whoever finds fewer batches under way than there may be leads: it performs the batch that
-/// begins with its own item, and hands the lead to the first that still waits.
+/// There is no timer, so a lone call is not delayed. Whoever finds fewer batches under way than there may be leads: it
+/// performs the batch that begins with its own item, and hands the lead to the first that still waits.
 /// - Source: group commit, as databases have it: DeWitt et al., "Implementation Techniques for Main Memory Database
 ///   Systems", 1984.
 package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
@@ -71,7 +71,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     /// - Returns: The item's output.
     /// - Throws: ``GroupCommitFull``, or what the batch threw.
     package func submit(_ item: Item) async throws -> Output {
-        let turn = try await nextTurn(item)
+        let turn = await nextTurn(item)
         if case .done(let result) = turn { return try result.get() }
         let others = takeOthers(besides: weight(item))
         let items = [item] + others.map(\.item)
@@ -100,29 +100,21 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
         }
     }
 
-    private func nextTurn(_ item: Item) async throws -> Turn {
+    private func nextTurn(_ item: Item) async -> Turn {
         let weight = weight(item)
-        let leads = try state.withLock { state in
-            guard state.leaders == inFlightLimit else {
-                state.leaders += 1
-                return true
-            }
-            guard state.weight + weight <= waitingLimit else { throw GroupCommitFull() }
-            return false
-        }
-        if leads { return .lead }
         return await withCheckedContinuation { continuation in
-            let leads = state.withLock { state in
+            // Judged and added in one step: of many who come at once, no more than fit may find room.
+            let turn: Turn? = state.withLock { state in
                 guard state.leaders == inFlightLimit else {
-                    // A leader has finished since.
                     state.leaders += 1
-                    return true
+                    return .lead
                 }
+                guard state.weight + weight <= waitingLimit else { return .done(.failure(GroupCommitFull())) }
                 state.waiting.append(Waiter(item: item, weight: weight, continuation: continuation))
                 state.weight += weight
-                return false
+                return nil
             }
-            if leads { continuation.resume(returning: .lead) }
+            if let turn { continuation.resume(returning: turn) }
         }
     }
 
