@@ -1,6 +1,7 @@
 import ArgumentParser
 import Holdfast
 import Intake
+import Logging
 import Postgres
 import Redis
 import Redlock
@@ -83,13 +84,15 @@ struct IntakeBench: AsyncParsableCommand {
         }
         // No value is read or written: the node need not be there.
         let values = ValueStore(node: RedisNode(try RedisEndpoint("redis://127.0.0.1:1"), logger: database.logger))
+        var logger = database.logger
+        logger.logLevel = .critical  // Connections that the end of a measurement cuts are no errors.
         let intake = Intake(
             configuration: configuration,
             pool: database.pool,
             values: values,
             lockNodes: [],
             submissions: storing ? nil : nowhere,
-            logger: database.logger
+            logger: logger
         ) { listening.yield($0) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await intake.run() }

@@ -129,6 +129,11 @@ struct FaultTests {
         #expect(try await system.count("select count(*) from holdfast.fence_regressions") == 0)
     }
 
+    /// Waits until a job has finished; the test's own connections have to come back too.
+    private func outcomeAfterRestart(of job: Int64, _ system: TestSystem) async throws -> Job {
+        try await eventually("the job has finished") { () async throws -> Job? in try? await system.outcome(of: job) }
+    }
+
     /// Runs `holdfast audit verify`, which fails when anything is found.
     private func verify(_ system: TestSystem) async throws {
         try await Program.run(["audit", "verify"], environment: system.environment(for: "holdfast_auditor"))
@@ -181,12 +186,7 @@ struct FaultTests {
                         try await connection.executeScript("lock table holdfast.lock_history in exclusive mode")
                         let job = try await intake.submit("k", "v")
                         try await eventually("the history's writer waits") {
-                            try await system.count(
-                                """
-                                select count(*) from pg_stat_activity
-                                where wait_event_type = 'Lock' and query like '%insert into holdfast.lock_history%'
-                                """
-                            ) > 0
+                            try await system.isWaiting(to: "insert into holdfast.lock_history")
                         }
                         let value = try await intake.get("/getValue/k").body
                         #expect(value == "null")
@@ -208,28 +208,10 @@ struct FaultTests {
             try await system.withIntake { intake in
                 try await system.withWorkers(1) {
                     var job: Int64 = 0
-                    // The connection of this transaction is lost with the server.
-                    _ = try? await system.pool.withTransaction { connection in
-                        try await connection.executeScript(
-                            "set local idle_in_transaction_session_timeout = 0; "
-                                + "lock table holdfast.lock_history in exclusive mode"
-                        )
+                    try await system.restartPostgres(whileWriting: "lock_history") {
                         job = try await intake.submit("k", "v")
-                        try await eventually("the history's writer waits") {
-                            try await system.count(
-                                """
-                                select count(*) from pg_stat_activity
-                                where wait_event_type = 'Lock' and query like '%insert into holdfast.lock_history%'
-                                """
-                            ) > 0
-                        }
-                        await system.stack.postgres.kill()
                     }
-                    try await system.stack.postgres.start()
-                    let finished = try await eventually("the job has finished") { () async throws -> Job? in
-                        // The test's own connections have to come back too.
-                        try? await system.outcome(of: job)
-                    }
+                    let finished = try await outcomeAfterRestart(of: job, system)
                     #expect(finished.state == .succeeded)
                     #expect(try await system.events(of: job).filter { $0 == "acquired" }.count == 1)
                     #expect(try await intake.get("/getValue/k").body == #""v""#)
@@ -248,27 +230,8 @@ struct FaultTests {
                 try await system.withWorkers(1) {
                     let job = try await intake.submit("k", "v", durationMs: 1000)
                     try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
-                    // The connection of this transaction is lost with the server.
-                    _ = try? await system.pool.withTransaction { connection in
-                        try await connection.executeScript(
-                            "set local idle_in_transaction_session_timeout = 0; "
-                                + "lock table holdfast.finished_jobs in exclusive mode"
-                        )
-                        try await eventually("the settle waits") {
-                            try await system.count(
-                                """
-                                select count(*) from pg_stat_activity
-                                where wait_event_type = 'Lock' and query like '%insert into holdfast.finished_jobs%'
-                                """
-                            ) > 0
-                        }
-                        await system.stack.postgres.kill()
-                    }
-                    try await system.stack.postgres.start()
-                    let finished = try await eventually("the job has finished") { () async throws -> Job? in
-                        // The test's own connections have to come back too.
-                        try? await system.outcome(of: job)
-                    }
+                    try await system.restartPostgres(whileWriting: "finished_jobs") {}
+                    let finished = try await outcomeAfterRestart(of: job, system)
                     #expect(finished.state == .succeeded && finished.attempt == 1)
                     #expect(try await system.events(of: job) == ["acquired", "released"])
                     // Another job's write after it shows that it was not written again meanwhile.
@@ -387,5 +350,30 @@ struct FaultTests {
         )
         await process.waitForExit()
         #expect(process.exitStatus == 0)
+    }
+}
+
+extension TestSystem {
+    /// Whether a statement waits for a lock.
+    fileprivate func isWaiting(to statement: String) async throws -> Bool {
+        try await count(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%\(statement)%'"
+        ) > 0
+    }
+
+    /// Kills PostgreSQL once something waits to write a table, which `body` leads to, and starts it again.
+    fileprivate func restartPostgres(whileWriting table: String, _ body: () async throws -> Void) async throws {
+        // The connection of this transaction is lost with the server.
+        _ = try? await pool.withTransaction { connection in
+            try await connection.executeScript(
+                "set local idle_in_transaction_session_timeout = 0; lock table holdfast.\(table) in exclusive mode"
+            )
+            try await body()
+            try await eventually("\(table) waits to be written") {
+                try await isWaiting(to: "insert into holdfast.\(table)")
+            }
+            await stack.postgres.kill()
+        }
+        try await stack.postgres.start()
     }
 }

@@ -6,9 +6,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(3)))
 struct TLSTests {
     @Test func `a certificate is shown, and another one after SIGHUP; a bad one is not taken`() async throws {
-        let folder = TestServers.makeFolder("certificates")
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try await Self.makeCertificate("first", in: folder)
+        let folder = try await Self.makeFolder(with: "first")
         try await TestSystem.with { system in
             let arguments = ["--tls-certificate", "\(folder)/certificate.pem", "--tls-key", "\(folder)/key.pem"]
             try await system.withIntake(arguments) { intake in
@@ -32,9 +30,7 @@ struct TLSTests {
     }
 
     @Test func `a connection that is open goes on when the certificate changes`() async throws {
-        let folder = TestServers.makeFolder("certificates")
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try await Self.makeCertificate("first", in: folder)
+        let folder = try await Self.makeFolder(with: "first")
         try await TestSystem.with { system in
             let arguments = ["--tls-certificate", "\(folder)/certificate.pem", "--tls-key", "\(folder)/key.pem"]
             try await system.withIntake(arguments) { intake in
@@ -61,9 +57,7 @@ struct TLSTests {
     }
 
     @Test func `files that do not go together are refused at the start`() async throws {
-        let folder = TestServers.makeFolder("certificates")
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try await Self.makeCertificate("other", in: folder)
+        let folder = try await Self.makeFolder(with: "other")
         let key = "\(folder)/key.pem"
         try FileManager.default.moveItem(atPath: key, toPath: "\(folder)/other.pem")
         try await Self.makeCertificate("first", in: folder)
@@ -71,6 +65,14 @@ struct TLSTests {
         let mixed = ["--tls-certificate", "\(folder)/certificate.pem", "--tls-key", "\(folder)/other.pem"]
         #expect(try await Program.run(common + mixed, status: 64).contains("cannot be used together"))
         #expect(try await Program.run(common + Array(mixed.prefix(2)), status: 64).contains("go together"))
+    }
+
+    /// A folder with a certificate.
+    private static func makeFolder(with name: String) async throws -> String {
+        let folder = TestServers.makeFolder("certificates")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try await makeCertificate(name, in: folder)
+        return folder
     }
 
     private static func makeCertificate(_ name: String, in folder: String) async throws {
