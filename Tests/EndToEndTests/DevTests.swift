@@ -67,6 +67,24 @@ struct DevTests {
         }
     }
 
+    @Test func `when a part ends by itself, dev says which, and ends the rest`() async throws {
+        let folder = TestServers.makeFolder("dev")
+        try await withDev(["--data-folder", folder]) { program, ready in
+            let node = try #require(ready.lockNodes.last)
+            let port = try #require(node.split(separator: ":").last.map(String.init))
+            _ = try LocalProcess(
+                URL(fileURLWithPath: "/usr/bin/redis-cli"),
+                ["-p", port, "shutdown", "nosave"],
+                output: .nullDevice
+            )
+            await program.process.waitForExit()
+            #expect(program.process.exitStatus == 1)
+            #expect(program.output.contains("the lock node \(node) (process "))
+            #expect(program.output.contains("has ended by itself"))
+        }
+        #expect(try processes(naming: folder) == [])
+    }
+
     @Test func `an ephemeral dev throws its data away`() async throws {
         let folder = try await withDev(["--ephemeral"]) { _, ready in
             #expect(FileManager.default.fileExists(atPath: ready.dataFolder))

@@ -45,6 +45,8 @@ final class DevStack: Sendable {
         do {
             try await start(&running, onReady)
         } catch {
+            // Before what it takes to stop, so that nobody wonders; once more at the end, as the error.
+            if !isStopping { progress.say("\n\(error)", end: "") }
             await end(running)
             // Asked to stop in the midst of it: that is no failure.
             if isStopping { return }
@@ -92,11 +94,13 @@ final class DevStack: Sendable {
                 for await _ in stops { break }
                 return true
             }
-            for process in running.processes {
+            for (name, process) in running.processes {
                 group.addTask {
                     await process.waitForExit()
                     try Task.checkCancellation()
-                    throw Failure(description: "process \(process.pid) has ended by itself; its log says why")
+                    throw Failure(
+                        description: "\(name) (process \(process.pid)) has ended by itself; its log says why"
+                    )
                 }
             }
             group.addTask {
@@ -137,7 +141,8 @@ final class DevStack: Sendable {
             let count = try await pool.execute(registered)[0].decode(Int.self, at: 0)
             // Listening, and by nobody else: the port was free.
             if count >= workers, !FreePort.isFree(port) { return }
-            guard running.processes.allSatisfy(\.isRunning), !isStopping, ContinuousClock.now < deadline else {
+            guard running.processes.allSatisfy({ $0.process.isRunning }), !isStopping, ContinuousClock.now < deadline
+            else {
                 throw Failure(description: "the intake or a worker did not start; its log says why")
             }
             try await Task.sleep(for: .milliseconds(20))
@@ -166,8 +171,14 @@ private struct Running: Sendable {
     var intake: LocalProcess?
     var workers: [LocalProcess] = []
 
-    var processes: [LocalProcess] {
-        let own = (intake.map { [$0] } ?? []) + workers
-        return own + (servers.map { [$0.postgres.process] + $0.nodes.map(\.process) } ?? []).compactMap { $0 }
+    /// All of them, as a person calls them.
+    var processes: [(name: String, process: LocalProcess)] {
+        var all: [(String, LocalProcess?)] = [("the intake", intake)]
+        all += workers.enumerated().map { ("worker-\($0 + 1)", $1) }
+        if let servers {
+            all.append(("PostgreSQL", servers.postgres.process))
+            all += servers.nodes.map { ("the lock node \($0.url)", $0.process) }
+        }
+        return all.compactMap { name, process in process.map { (name, $0) } }
     }
 }
