@@ -2,22 +2,26 @@ import Foundation
 import LocalStack
 import TestSupport
 
-/// Runs simulations by `holdfast-faults`, which the build puts beside the test bundle.
+/// Runs `holdfast-faults`, which the build puts beside the test bundle.
 enum FaultsProgram {
     struct Failed: Error {}
 
+    /// Runs a simulation: it takes all of a machine, and has a time of its own. Others, which have not, go first.
+    static func simulate(_ arguments: [String]) async throws -> (output: String, status: Int32?) {
+        try await run(arguments, niceness: 19)
+    }
+
     /// - Returns: What it printed, and its exit status.
-    static func run(_ arguments: [String]) async throws -> (output: String, status: Int32?) {
+    static func run(_ arguments: [String], niceness: Int = 0) async throws -> (output: String, status: Int32?) {
         let folder = TestServers.makeFolder("faults")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let path = "\(folder)/output"
         guard FileManager.default.createFile(atPath: path, contents: nil) else { throw Failed() }
         let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
             .appending(path: "holdfast-faults")
-        // Simulations take all of a machine for a minute, and have their own time: others, which have not, go first.
         let process = try LocalProcess(
             URL(fileURLWithPath: "/usr/bin/nice"),
-            ["-n", "19", program.path] + arguments,
+            ["-n", "\(niceness)", program.path] + arguments,
             output: FileHandle(forWritingAtPath: path),
             signalAtExit: SIGTERM
         )

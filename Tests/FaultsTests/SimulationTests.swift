@@ -5,7 +5,7 @@ import Testing
 struct SimulationTests {
     @Test func `thousands of simulated bad days break no promise`() async throws {
         let seed = UInt64.random(in: 1...1_000_000_000)
-        let (output, status) = try await FaultsProgram.run(["simulate", "--seed", "\(seed)", "--runs", "2000"])
+        let (output, status) = try await FaultsProgram.simulate(["simulate", "--seed", "\(seed)", "--runs", "2000"])
         print(output)
         #expect(status == 0)
         #expect(output.contains("2000 runs"))
@@ -14,7 +14,7 @@ struct SimulationTests {
     @Test func `seeds tell the same story in each process, and other seeds another one`() async throws {
         var digests: [String] = []
         for seed in [7, 7, 8] {
-            let output = try await FaultsProgram.run(["simulate", "--seed", "\(seed)", "--runs", "100"]).output
+            let output = try await FaultsProgram.simulate(["simulate", "--seed", "\(seed)", "--runs", "100"]).output
             digests.append(String(try #require(output.firstMatch(of: /digest ([0-9a-f]+)/)).1))
         }
         #expect(digests[0] == digests[1])
@@ -25,7 +25,7 @@ struct SimulationTests {
         @Test func `bugs that are planted in the lock and in the worker are caught within the stated number of seeds`()
             async throws
         {
-            let (output, status) = try await FaultsProgram.run(["planted-bugs", "--simulated"])
+            let (output, status) = try await FaultsProgram.simulate(["planted-bugs", "--simulated"])
             print(output)
             #expect(status == 0)
             for bug in [
