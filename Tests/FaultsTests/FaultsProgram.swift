@@ -6,7 +6,11 @@ import TestSupport
 enum FaultsProgram {
     struct Failed: Error {}
 
-    /// Runs a simulation: it takes all of a machine, and has a time of its own. Others, which have not, go first.
+    /// Runs a simulation, which lets others go first.
+    ///
+    /// It takes all of a machine, and has a time of its own, which they have not.
+    ///
+    /// - Returns: What it printed, and its exit status.
     static func simulate(_ arguments: [String]) async throws -> (output: String, status: Int32?) {
         try await run(arguments, niceness: 19)
     }
