@@ -82,6 +82,7 @@ let package = Package(
                 .embedInCode("0004_tokens.sql"),
                 .embedInCode("0005_audit.sql"),
                 .embedInCode("0006_long_history.sql"),
+                .embedInCode("0007_fewer_readings.sql"),
             ],
             swiftSettings: settings
         ),

@@ -12,7 +12,17 @@ struct BenchDatabase: Sendable {
     var store: JobStore { JobStore(pool: pool, deadline: .seconds(120)) }
 
     func configuration() throws -> PostgresConfiguration {
-        try PostgresConfiguration(connectionString: server.connectionString(), applicationName: "holdfast-bench")
+        try Self.configuration(of: server)
+    }
+
+    /// As intakes and workers have it.
+    private static func configuration(of server: PostgresServer) throws -> PostgresConfiguration {
+        var configuration = try PostgresConfiguration(
+            connectionString: server.connectionString(),
+            applicationName: "holdfast-bench"
+        )
+        configuration.avoidsTableScans = true
+        return configuration
     }
 
     /// Starts a server while `body` runs; stops it then, also when the user interrupts it.
@@ -38,11 +48,7 @@ struct BenchDatabase: Sendable {
     ) async throws -> Value {
         var logger = Logger(label: "holdfast-bench")
         logger.logLevel = .warning
-        let configuration = try PostgresConfiguration(
-            connectionString: server.connectionString(),
-            applicationName: "holdfast-bench"
-        )
-        let pool = PostgresPool(configuration: configuration, size: 8, logger: logger)
+        let pool = PostgresPool(configuration: try configuration(of: server), size: 8, logger: logger)
         defer { pool.close() }
         _ = try await Migrator(pool: pool, logger: logger).migrate()
         return try await body(BenchDatabase(server: server, pool: pool, logger: logger))

@@ -32,7 +32,8 @@ struct TracedWorker: AsyncParsableCommand {
             logger: logger
         )
         let values = RedisNode(try RedisEndpoint(valueNode), logger: logger)
-        let database = try PostgresConfiguration(connectionString: databaseURL, applicationName: name)
+        var database = try PostgresConfiguration(connectionString: databaseURL, applicationName: name)
+        database.avoidsTableScans = true
         var configuration = WorkerConfiguration()
         configuration.name = name
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)

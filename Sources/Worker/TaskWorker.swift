@@ -46,7 +46,9 @@ public struct TaskWorker: Service {
         logger: Logger = Logger(label: "holdfast.worker")
     ) throws(Invalid) {
         do {
-            self.database = try PostgresConfiguration(connectionString: database, applicationName: configuration.name)
+            var database = try PostgresConfiguration(connectionString: database, applicationName: configuration.name)
+            database.avoidsTableScans = true
+            self.database = database
             redlock = try Redlock(nodes: lockNodes, logger: logger)
             for handler in handlers { _ = try NewJob.name(type(of: handler).kind, field: "kind") }
         } catch {

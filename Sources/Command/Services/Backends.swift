@@ -81,7 +81,8 @@ extension Settings {
 
     /// - Throws: `ValidationError` when an address is missing or cannot be understood.
     func backends(_ part: String, connections: Int, _ logger: Logger) throws -> Backends {
-        let database = try database(part)
+        var database = try database(part)
+        database.avoidsTableScans = true
         guard let urls = list("lock.nodes"), !urls.isEmpty else {
             throw ValidationError(
                 "--lock-nodes is not set; give it, or set HOLDFAST_LOCK_NODES, or lock.nodes in a configuration file."

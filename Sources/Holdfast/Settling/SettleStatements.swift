@@ -3,6 +3,11 @@ import Postgres
 
 /// The statements of a settle, in the order in which its transaction runs them.
 enum SettleStatements {
+    /// That a line is still the claim's, in words that no index is for: each is found by its key.
+    ///
+    /// The index of what a worker holds leads over the dead rows of all that it held.
+    private static let isTheirs = "k.fence = l.fence and k.held_by is not distinct from $1"
+
     /// Locks the lines that still belong to the claims, in key order, and passes over those that another has locked: no
     /// key may make others wait.
     ///
@@ -13,12 +18,12 @@ enum SettleStatements {
             with mine as materialized (
                 select l.place
                 from unnest($2::text[], $3::bigint[]) with ordinality as l(lock_key, fence, place)
-                join holdfast.key_lines k on k.lock_key = l.lock_key and k.fence = l.fence and k.held_by = $1
+                join holdfast.key_lines k on k.lock_key = l.lock_key and \(isTheirs)
                 order by k.lock_key
                 for update of k skip locked)
             select array(select place from mine) as places, clock_timestamp() as now
             """
-            .planting(.settleWithoutFence, "k.fence = l.fence and k.held_by = $1", "$1::bigint is not null")
+            .planting(.settleWithoutFence, isTheirs, "$1::bigint is not null")
     )
 
     /// Of the lines that were not locked, those that belong to the claims no more.

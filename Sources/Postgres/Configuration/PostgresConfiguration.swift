@@ -17,6 +17,10 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
     /// Not to be done behind a pooler that lends a server for one transaction and does not keep track of them, as PgBouncer
     /// before 1.21.
     package var preparesStatements = true
+    /// Whether the server reads a table from end to end only where it cannot do otherwise; default: false.
+    ///
+    /// A plan that was made while a table was empty stays with its connection, and reads all of the table when it is full.
+    package var avoidsTableScans = false
 
     /// Makes a configuration of a connection string that libpq can parse.
     ///
@@ -51,11 +55,17 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
             ("keepalives_count", "3"),
             ("tcp_user_timeout", "20000"),
             // A frozen client must not keep rows locked, nor a statement wait for such a one: others need them.
-            ("options", "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=2000"),
+            ("options", options),
             ("dbname", connectionString),
             // Behind the user's string: text is decoded as UTF-8.
             ("client_encoding", "UTF8"),
         ]
+    }
+
+    private var options: String {
+        let limits = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=2000"
+        // What has to be read from end to end all the same looks too dear then not to be compiled first.
+        return avoidsTableScans ? limits + " -c enable_seqscan=off -c jit=off" : limits
     }
 
     /// The connection string as the environment of another program that uses libpq: unlike its arguments, nobody else
