@@ -10,9 +10,12 @@ struct OutageTests {
     private final class Record: Sendable {
         struct Told {
             var accepted: [Int64] = []
-            var unavailable = 0
+            var unavailable: [String] = []
             var withoutRetryAfter = 0
             var others: [String] = []
+
+            /// Refusals for one reason: a database that is locked for long is another.
+            func unavailable(saying reason: String) -> Int { unavailable.count { $0.contains(reason) } }
         }
 
         private let told = Mutex(Told())
@@ -24,7 +27,7 @@ struct OutageTests {
                 switch (answer.status, answer.job) {
                 case (202, let job?): told.accepted.append(job)
                 case (503, _):
-                    told.unavailable += 1
+                    told.unavailable.append(answer.body)
                     if answer.headers["retry-after"] == nil { told.withoutRetryAfter += 1 }
                 default: told.others.append("\(answer.status): \(answer.body)")
                 }
@@ -64,7 +67,7 @@ struct OutageTests {
                             await system.stack.postgres.stop()
                         }
                         try await eventually("clients are told") {
-                            record.current.unavailable > before.unavailable + 20
+                            record.current.unavailable.count > before.unavailable.count + 20
                         }
                         #expect(try await intake.get("/readyz").status == 503)
                         try await system.stack.postgres.start()
@@ -116,7 +119,9 @@ struct OutageTests {
                             }
                         }
                         // One is being stored and two wait: the others are refused while nothing can be stored.
-                        try await eventually("the others are refused") { record.current.unavailable >= 5 }
+                        try await eventually("the others are refused") {
+                            record.current.unavailable(saying: "too much is waiting to be stored") >= 5
+                        }
                         #expect(record.current.withoutRetryAfter == 0)
                         group.cancelAll()
                     }
@@ -139,7 +144,9 @@ struct OutageTests {
                             }
                         }
                         // Four wait for the database.
-                        try await eventually("the others are refused") { record.current.unavailable == 2 }
+                        try await eventually("the others are refused") {
+                            record.current.unavailable(saying: "other batches are being stored") == 2
+                        }
                         #expect(record.current.withoutRetryAfter == 0 && record.current.others.isEmpty)
                         group.cancelAll()
                     }
