@@ -65,11 +65,16 @@ struct BenchDatabase: Sendable {
 
     /// Stores so many jobs in batches, the keys in turn.
     func fill(_ jobs: Int, keys: Int, prefix: String, durationMs: Int64 = 0) async throws {
+        try await fill(jobs, durationMs: durationMs) { "\(prefix)-\($0 % keys)" }
+    }
+
+    /// Stores so many jobs in batches, each under the key of its number.
+    func fill(_ jobs: Int, durationMs: Int64 = 0, key: (Int) -> String) async throws {
         let batch = 5000
         for start in stride(from: 0, to: jobs, by: batch) {
             _ = try await store.enqueue(
                 (start..<min(jobs, start + batch)).map {
-                    try NewJob(key: "\(prefix)-\($0 % keys)", value: "v", durationMs: durationMs)
+                    try NewJob(key: key($0), value: "v", durationMs: durationMs)
                 }
             )
         }

@@ -48,9 +48,9 @@ struct Depth: AsyncParsableCommand {
                     try await database.fill(depth, keys: keys, prefix: "key")
                     _ = try await database.execute("analyze holdfast.jobs")
                     _ = try await database.execute("analyze holdfast.key_lines")
-                    let drain = Drain(database: database, runLimit: runLimit)
-                    let stored = try await drain.store(jobs, keys: keys)
-                    let cost = try await drain.settle(jobs)
+                    let loop = RawLoop(database: database, runLimit: runLimit)
+                    let stored = try await loop.store(jobs, keys: keys)
+                    let cost = try await loop.settle(jobs)
                     let parts = [cost.claim, cost.record, cost.settle].map { $0.short.padded(9) }.joined()
                     let rates = "\(Int(stored).description.padded(10))\(Int(cost.rate).description.padded(11))"
                     print("\(depthText)  \(String(keys).padded(8))  \(rates)\(parts)")

@@ -132,13 +132,13 @@ extension HistoryBench {
 
     /// Stores and settles portions of jobs for so long, one at least.
     private func settle(_ database: BenchDatabase, for time: Duration) async throws -> Series {
-        let drain = Drain(database: database, votes: Self.votes)
+        let loop = RawLoop(database: database, votes: Self.votes)
         let end = ContinuousClock.now.advanced(by: time)
         var series = Series()
         repeat {
-            _ = try await drain.store(Self.portion, keys: min(keys, Self.portion))
+            _ = try await loop.store(Self.portion, keys: min(keys, Self.portion))
             let before = try await ServerLoad(of: database)
-            series.rates.append(try await drain.settle(Self.portion).rate)
+            series.rates.append(try await loop.settle(Self.portion).rate)
             series.seconds += try await ServerLoad(of: database).seconds(since: before)
             series.jobs += Self.portion
         } while ContinuousClock.now < end

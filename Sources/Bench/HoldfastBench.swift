@@ -10,6 +10,9 @@ struct HoldfastBench: AsyncParsableCommand {
             redis-benchmark. Figures are medians; the ratio to the ceiling says more than the figure, for machines differ. \
             Build it for release: swift build -c release --product holdfast-bench
             """,
-        subcommands: [Locks.self, Holds.self, HotKey.self, Depth.self, HistoryBench.self, IntakeBench.self]
+        subcommands: [
+            DrainBench.self, Locks.self, Holds.self, HotKey.self, Depth.self, HistoryBench.self, IntakeBench.self,
+            BenchWorker.self,
+        ]
     )
 }

@@ -120,8 +120,3 @@ struct HotKey: AsyncParsableCommand {
         }
     }
 }
-
-extension Double {
-    /// With two digits after the point.
-    var short: String { String((self * 100).rounded() / 100) }
-}

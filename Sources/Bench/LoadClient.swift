@@ -9,7 +9,8 @@ struct LoadClient: Sendable {
         typealias OutboundOut = ByteBuffer
 
         private static let headEnd = Array("\r\n\r\n".utf8)
-        private static let length = Array("content-length: ".utf8)
+        /// The end of Content-Length, however it is written.
+        private static let lengthField = Array("ength: ".utf8)
 
         private let makeRequest: (Int) -> String
         private let deadline: NIODeadline
@@ -35,8 +36,8 @@ struct LoadClient: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received.writeImmutableBuffer(unwrapInboundIn(data))
-            guard let count = Self.answerLength(received.readableBytesView) else { return }
-            let isAccepted = received.readableBytesView.dropFirst(9).first == UInt8(ascii: "2")
+            guard let count = Self.answerLength(received) else { return }
+            let isAccepted = received.getInteger(at: received.readerIndex + 9) == UInt8(ascii: "2")
             received.moveReaderIndex(forwardBy: count)
             received.discardReadBytes()
             guard isAccepted else {
@@ -50,19 +51,24 @@ struct LoadClient: Sendable {
         func channelInactive(context: ChannelHandlerContext) { done.succeed(latencies) }
 
         /// How long an answer is; `nil` while it is not there as a whole.
-        private static func answerLength(_ bytes: ByteBufferView) -> Int? {
-            guard let head = bytes.firstRange(of: headEnd) else { return nil }
-            let fields = bytes[..<head.upperBound]
-            let lowered = fields.map { $0 >= 65 && $0 <= 90 ? $0 | 32 : $0 }
-            var body = 0
-            if let field = lowered.firstRange(of: length) {
-                for digit in lowered[field.upperBound...] {
-                    guard (48...57).contains(digit) else { break }
-                    body = body * 10 + Int(digit - 48)
+        private static func answerLength(_ buffer: ByteBuffer) -> Int? {
+            buffer.withUnsafeReadableBytes { bytes in
+                guard let head = place(of: headEnd, in: bytes) else { return nil }
+                var length = head + headEnd.count
+                if let field = place(of: lengthField, in: UnsafeRawBufferPointer(rebasing: bytes[..<head])) {
+                    let digits = bytes[(field + lengthField.count)...].prefix { (48...57).contains($0) }
+                    length += digits.reduce(0) { $0 * 10 + Int($1 - 48) }
                 }
+                return bytes.count >= length ? length : nil
             }
-            let total = fields.count + body
-            return bytes.count >= total ? total : nil
+        }
+
+        /// The standard library's search took a third of the machine that is to be measured.
+        private static func place(of text: [UInt8], in bytes: UnsafeRawBufferPointer) -> Int? {
+            guard bytes.count >= text.count else { return nil }
+            return (0...bytes.count - text.count).first { start in
+                text.indices.allSatisfy { bytes[start + $0] == text[$0] }
+            }
         }
     }
 

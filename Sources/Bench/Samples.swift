@@ -5,6 +5,7 @@ struct Samples: Sendable {
     /// - Parameter values: At least one.
     init(_ values: [Double]) { sorted = values.sorted() }
 
+    var count: Int { sorted.count }
     var median: Double {
         let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2

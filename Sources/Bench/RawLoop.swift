@@ -3,7 +3,7 @@ import Redlock
 
 /// Jobs stored, claimed, recorded and settled in batches of 500 over one connection at a time, as a worker does, without
 /// locks and tasks.
-struct Drain: Sendable {
+struct RawLoop: Sendable {
     /// What jobs cost, in microseconds a job.
     struct Cost: Sendable {
         var claim = 0.0
