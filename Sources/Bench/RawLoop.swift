@@ -76,7 +76,10 @@ struct RawLoop: Sendable {
                 settlement.freesLine = true
                 settlements.append(settlement)
             }
-            _ = try await database.store.settle(settlements)
+            while !settlements.isEmpty {
+                let results = try await database.store.settle(settlements)
+                settlements = zip(settlements, results).filter { $1 == .busy }.map(\.0)
+            }
             times.claim += start.duration(to: claimed)
             times.record += claimed.duration(to: recorded)
             times.settle += recorded.duration(to: clock.now)
