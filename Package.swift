@@ -18,6 +18,8 @@ let package = Package(
         .executable(name: "holdfast-faults", targets: ["Faults"]),
         .library(name: "Holdfast", targets: ["Holdfast", "Worker"]),
         .library(name: "Redlock", targets: ["Redlock"]),
+        // Preloaded into lock nodes under test.
+        .library(name: "SteppedClock", type: .dynamic, targets: ["CSteppedClock"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
@@ -191,6 +193,7 @@ let package = Package(
             name: "FaultChecking",
             swiftSettings: settings
         ),
+        .target(name: "CSteppedClock"),
         .target(name: "CTaskHook"),
         .target(
             name: "Simulation",

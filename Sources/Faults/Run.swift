@@ -64,14 +64,23 @@ struct Run: AsyncParsableCommand {
             nodes: nodes,
             intakes: 2,
             workers: 3,
+            for: kinds,
             environment: environment
         )
+        var kinds = kinds
+        if kinds.contains(.fullDisk), system.database.disk == nil {
+            print("\(FaultKind.fullDisk.rawValue) is left out: it takes root, and the right to mount, to make a small disk")
+            kinds.removeAll { $0 == .fullDisk }
+        }
         do {
             let run = FaultRun(system, seed, patience: .seconds(patience))
             let evidence = try await run.run(for: .seconds(minutes * 60), kinds)
-            return Report(evidence).print()
+            let isSound = Report(evidence).print()
+            try await system.database.unmount(keepingFiles: !isSound)
+            return isSound
         } catch {
             await system.stop()
+            try await system.database.unmount(keepingFiles: !(error is CancellationError))
             throw error
         }
     }

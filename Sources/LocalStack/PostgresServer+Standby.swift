@@ -10,17 +10,15 @@ extension PostgresServer {
     /// - Throws: ``LocalStackError`` when it does not come up, or does not follow.
     package func startStandby(in folder: String, options: [String] = []) async throws -> PostgresServer {
         let standby = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
-        if FileManager.default.fileExists(atPath: standby.dataFolder) {
-            try FileManager.default.removeItem(atPath: standby.dataFolder)
-        }
+        try await standby.removeData()
         try await standby.makeData(
             by: .basebackup,
             ["-h", socketFolder, "-U", "holdfast", "-R", "-X", "stream", "-c", "fast", "--no-sync"] + options
         )
         try await standby.start()
         // After the copy was made: the standby, once promoted, waits for nobody.
-        _ = try await query("alter system set synchronous_standby_names = '*'")
-        _ = try await query("select pg_reload_conf()")
+        try await query("alter system set synchronous_standby_names = '*'")
+        try await query("select pg_reload_conf()")
         let deadline = ContinuousClock.now + .seconds(30)
         while try await query("select count(*) from pg_stat_replication where sync_state = 'sync'") != "1" {
             guard ContinuousClock.now < deadline else {
@@ -29,6 +27,18 @@ extension PostgresServer {
             try await Task.sleep(for: .milliseconds(20))
         }
         return standby
+    }
+
+    private func removeData() async throws {
+        // The children of a server that was killed may write for a moment yet.
+        for attempt in 1... {
+            guard FileManager.default.fileExists(atPath: dataFolder) else { return }
+            do {
+                return try FileManager.default.removeItem(atPath: dataFolder)
+            } catch  where attempt < 50 {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
     /// Makes a standby a primary, whose commits wait for nobody; what was committed on the old one is there.
@@ -48,8 +58,25 @@ extension PostgresServer {
         "postgresql:///\(database)?host=\(host),\(other.host)&user=\(user)&target_session_attrs=read-write"
     }
 
-    private func query(_ sql: String) async throws -> String {
-        let arguments = ["-h", socketFolder, "-U", "holdfast", "-d", "postgres", "-XAtq", "-c", sql]
+    /// Moves a table and its partitions, also those to come, to a disk.
+    package func move(_ table: String, of database: String, to disk: SmallDisk) async throws {
+        try await query("create tablespace small location '\(disk.data)'")
+        try await query("alter table \(table) set tablespace small", database)
+        try await query(
+            """
+            do $$ declare partition regclass; begin
+                for partition in select inhrelid from pg_inherits where inhparent = '\(table)'::regclass loop
+                    execute format('alter table %s set tablespace small', partition);
+                end loop;
+            end $$
+            """,
+            database
+        )
+    }
+
+    @discardableResult
+    private func query(_ sql: String, _ database: String = "postgres") async throws -> String {
+        let arguments = ["-h", socketFolder, "-U", "holdfast", "-d", database, "-XAtq", "-c", sql]
         let (status, output) = try await run(.psql, arguments)
         guard status == 0 else { throw LocalStackError(code: .notReady, description: "\(folder): \(output)") }
         return output

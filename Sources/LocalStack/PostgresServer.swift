@@ -44,6 +44,9 @@ package final class PostgresServer: Sendable {
         "postgresql:///\(database)?host=\(host)&user=\(user)"
     }
 
+    /// The socket that it listens on.
+    package var socket: String { "\(socketFolder)/.s.PGSQL.5432" }
+
     /// How a URI names it.
     var host: String {
         // `/` may stand in a query as it is; what else is reserved may not.
@@ -101,6 +104,7 @@ package final class PostgresServer: Sendable {
     ///   - arguments: Its arguments.
     ///   - isServer: Whether it runs as the server's user, as what touches the data must.
     /// - Returns: Its exit status, and what it printed.
+    /// - Throws: When it cannot be started.
     func run(
         _ program: ServerProgram,
         _ arguments: [String],

@@ -27,6 +27,8 @@ final class TestSystem: Sendable {
     /// - Parameters:
     ///   - hasStandby: Whether its database has a synchronous standby.
     ///   - body: What is done with it.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, or what kept a server from its start.
     static func with<Value: Sendable>(
         hasStandby: Bool = false,
         _ body: (TestSystem) async throws -> Value
