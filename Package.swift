@@ -242,6 +242,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 .product(name: "Logging", package: "swift-log"),
@@ -265,6 +266,7 @@ let package = Package(
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -279,6 +281,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -321,6 +324,7 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(
