@@ -107,6 +107,7 @@ final class Database: Sendable {
     /// Unmounts its small disks once it has stopped.
     ///
     /// - Parameter keepingFiles: Whether what is on them is to be looked at.
+    /// - Throws: When that cannot be kept.
     func unmount(keepingFiles: Bool) async throws {
         let places = places.withLock { $0 }
         for disk in [places.primary.disk, places.standby?.disk] {

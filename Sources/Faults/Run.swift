@@ -69,7 +69,7 @@ struct Run: AsyncParsableCommand {
         )
         var kinds = kinds
         if kinds.contains(.fullDisk), system.database.disk == nil {
-            print("\(FaultKind.fullDisk.rawValue) is left out: it takes root, and the right to mount, to make a small disk")
+            print("full-disk is left out: it takes root, and the right to mount, to make a small disk")
             kinds.removeAll { $0 == .fullDisk }
         }
         do {

@@ -21,12 +21,11 @@ package final class SmallDisk: Sendable {
     /// A folder on it, which is the server's.
     package var data: String { "\(folder)/data" }
 
-    /// Mounts it.
+    /// Mounts it; `nil` when this process may not mount.
     ///
     /// - Parameters:
     ///   - folder: Made when it is missing.
     ///   - megabytes: Its size.
-    /// - Returns: `nil` when this process may not mount.
     /// - Throws: When the folders cannot be made.
     package init?(at folder: String, megabytes: Int) throws {
         self.folder = folder

@@ -1,5 +1,6 @@
-// What libFuzzer calls, for the parser that it was compiled with: see `fuzz`.
+// Compiled by `fuzz`, with one parser and its properties.
 
+/// Reads some bytes, and ends the program when they are read wrongly.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = Array(UnsafeBufferPointer(start: start, count: count))

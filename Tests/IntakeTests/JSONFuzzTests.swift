@@ -11,7 +11,8 @@ struct JSONFuzzTests {
         var mutations = try Mutations(
             of: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Corpus"),
             words: [
-                "null", "true", "false", "[", "]", "{", "}", ":", ",", "\"", "\\u0000", "\\ud83d\\ude00", "\\ud800", "\\",
+                "null", "true", "false", "[", "]", "{", "}", ":", ",", "\"", "\\u0000", "\\ud83d\\ude00", "\\ud800",
+                "\\",
                 "1e21", "1.05e-7", "1.05e16", "-0", "0.1", "1E400", "9223372036854775808", "é", "e\u{301}", "\n", " ",
             ],
             seed: seed

@@ -104,7 +104,9 @@ enum JSONProperties {
             let read = Double(text.replacingOccurrences(of: "Infinity", with: "inf"))
             return isFit && read == number && text.contains("inf") == false ? nil : "\(number) is written as \(text)"
         case .object(let fields, let text):
-            if !text.isEmpty, case .object(let again, _)? = try? JSONParser.parse(text.utf8), again.count != fields.count {
+            if !text.isEmpty, case .object(let again, _)? = try? JSONParser.parse(text.utf8),
+                again.count != fields.count
+            {
                 return "\(text) was kept of an object of \(fields.count) fields"
             }
             return fields.values.lazy.compactMap { failure(of: $0) }.first

@@ -16,17 +16,17 @@ enum TimestampProperties {
     /// - Returns: What is wrong with how some bytes are read; `nil` when nothing is.
     static func failure(of bytes: [UInt8]) -> String? {
         let text = String(decoding: bytes, as: UTF8.self)
+        let form =
+            /(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?(?:[Zz]|([-+])(\d\d):(\d\d))/.asciiOnlyDigits()
         let ours = PostgresTimestamp(rfc3339: text)
         if let ours {
             // In UTC it may be in the year before 0 or after 9999, which RFC 3339 does not have.
             let again = ours.description
             if again.utf8.count == 27, PostgresTimestamp(rfc3339: again) != ours { return "\(again) is another time" }
         }
-        guard
-            let parts = text.utf8.count == text.count ? text.wholeMatch(
-                of: /(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?(?:[Zz]|([-+])(\d\d):(\d\d))/.asciiOnlyDigits()
-            ) : nil, let year = Int(parts.1), let month = Int(parts.2), let day = Int(parts.3),
-            let hour = Int(parts.4), let minute = Int(parts.5), let second = Int(parts.6)
+        guard text.utf8.count == text.count, let parts = text.wholeMatch(of: form), let year = Int(parts.1),
+            let month = Int(parts.2), let day = Int(parts.3), let hour = Int(parts.4), let minute = Int(parts.5),
+            let second = Int(parts.6)
         else { return ours == nil ? nil : "taken, and is no RFC 3339" }
         let (hours, minutes) = (parts.9.flatMap { Int($0) } ?? 0, parts.10.flatMap { Int($0) } ?? 0)
         let date = DateComponents(calendar: calendar, year: year, month: month, day: day)
