@@ -50,7 +50,10 @@ struct Run: AsyncParsableCommand {
                 throw ExitCode.failure
             }
             try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
-        } catch is CancellationError {
+        } catch  where work.isCancelled {
+            // Interrupted while it was being started: parts are there that nobody knows.
+            LocalProcess.endAll()
+            SmallDisk.unmountAll()
             try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
             throw ExitCode(130)
         }
@@ -59,6 +62,7 @@ struct Run: AsyncParsableCommand {
     /// - Returns: Whether all checks passed.
     private func judge(_ seed: UInt64, _ kinds: [FaultKind], _ folder: String) async throws -> Bool {
         print("seed \(seed), \(minutes) minutes, \(nodes) lock nodes, 2 intakes, 3 workers")
+        fflush(nil)
         let system = try await FaultSystem.start(
             in: folder,
             nodes: nodes,

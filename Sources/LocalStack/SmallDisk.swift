@@ -8,11 +8,7 @@ import Synchronization
 package final class SmallDisk: Sendable {
     private static let mounted = Mutex<Set<String>>([])
     /// Entered once: unmounts what is left at the exit.
-    private static let atExit: Void = {
-        atexit {
-            for folder in SmallDisk.mounted.withLock({ $0 }) { umount2(folder, Int32(MNT_DETACH)) }
-        }
-    }()
+    private static let atExit: Void = { atexit { SmallDisk.unmountAll() } }()
 
     /// Where it is mounted.
     package let folder: String
@@ -59,6 +55,11 @@ package final class SmallDisk: Sendable {
 
     /// Gives the room back.
     package func free() { unlink(ballast) }
+
+    /// Unmounts every disk that still is mounted.
+    package static func unmountAll() {
+        for folder in mounted.withLock({ $0 }) { umount2(folder, Int32(MNT_DETACH)) }
+    }
 
     /// Unmounts it: what was on it is gone, unless it is kept, in the same place on the disk below.
     package func unmount(keepingFiles: Bool = false) async throws {
