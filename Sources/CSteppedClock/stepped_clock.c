@@ -3,6 +3,7 @@
 //
 // Debian's libfaketime does the same, and does not start together with jemalloc, which its redis-server has: each asks
 // the other while it is not ready. This asks the kernel, and needs nothing to be ready.
+#ifdef __linux__
 #define _GNU_SOURCE
 #include "stepped_clock.h"
 
@@ -53,3 +54,4 @@ time_t time(time_t *now) {
     if (now) *now = time.tv_sec;
     return time.tv_sec;
 }
+#endif

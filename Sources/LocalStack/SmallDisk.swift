@@ -1,6 +1,9 @@
 import Foundation
-import Glibc
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 /// A disk that can be filled: a tmpfs of the PostgreSQL server's user, which only root can mount.
 ///
@@ -26,7 +29,7 @@ package final class SmallDisk: Sendable {
     package init?(at folder: String, megabytes: Int) throws {
         self.folder = folder
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        guard mount("tmpfs", folder, "tmpfs", 0, "size=\(megabytes)m,mode=0755") == 0 else { return nil }
+        guard Self.mount(folder, "size=\(megabytes)m,mode=0755") else { return nil }
         Self.mounted.withLock { _ = $0.insert(folder) }
         Self.atExit
         try clear()
@@ -58,7 +61,7 @@ package final class SmallDisk: Sendable {
 
     /// Unmounts every disk that still is mounted.
     package static func unmountAll() {
-        for folder in mounted.withLock({ $0 }) { umount2(folder, Int32(MNT_DETACH)) }
+        for folder in mounted.withLock({ $0 }) { detach(folder) }
     }
 
     /// Unmounts it: what was on it is gone, unless it is kept, in the same place on the disk below.
@@ -69,8 +72,23 @@ package final class SmallDisk: Sendable {
             // With their owners, so that a server can be started on them.
             try await LocalProcess(URL(fileURLWithPath: "/bin/cp"), ["-a", data, copy]).waitForExit()
         }
-        umount2(folder, Int32(MNT_DETACH))
+        Self.detach(folder)
         Self.mounted.withLock { _ = $0.remove(folder) }
         if keepingFiles { try FileManager.default.moveItem(atPath: copy, toPath: data) }
+    }
+
+    private static func mount(_ folder: String, _ options: String) -> Bool {
+        #if canImport(Glibc)
+            Glibc.mount("tmpfs", folder, "tmpfs", 0, options) == 0
+        #else
+            false
+        #endif
+    }
+
+    /// Unmounts, though something on it may be in use.
+    private static func detach(_ folder: String) {
+        #if canImport(Glibc)
+            umount2(folder, Int32(MNT_DETACH))
+        #endif
     }
 }
