@@ -18,6 +18,8 @@ let package = Package(
         .executable(name: "holdfast-faults", targets: ["Faults"]),
         .library(name: "Holdfast", targets: ["Holdfast", "Worker"]),
         .library(name: "Redlock", targets: ["Redlock"]),
+        // Preloaded into lock nodes under test.
+        .library(name: "SteppedClock", type: .dynamic, targets: ["CSteppedClock"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
@@ -193,6 +195,7 @@ let package = Package(
             name: "FaultChecking",
             swiftSettings: settings
         ),
+        .target(name: "CSteppedClock"),
         .target(name: "CTaskHook"),
         .target(
             name: "Simulation",
@@ -241,6 +244,7 @@ let package = Package(
                 "Holdfast",
                 "LocalStack",
                 "Postgres",
+                "Randomness",
                 "Redis",
                 "Redlock",
                 .product(name: "Logging", package: "swift-log"),
@@ -264,6 +268,7 @@ let package = Package(
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -278,6 +283,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -320,6 +326,7 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -12,6 +12,12 @@ enum FaultKind: String, CaseIterable, Sendable, ExpressibleByArgument {
     case killValueNode = "kill-value-node"
     case stopPostgres = "stop-postgres"
     case crashPostgres = "crash-postgres"
+    /// The primary is killed, and its standby promoted.
+    case failover
+    /// The disk of the lock history is full.
+    case fullDisk = "full-disk"
+    /// The wall clock of one lock node steps forward, and back.
+    case clockStep = "clock-step"
     case cutLink = "cut-link"
     case holdLink = "hold-link"
     case slowLink = "slow-link"

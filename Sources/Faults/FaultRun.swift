@@ -70,6 +70,8 @@ struct FaultRun: Sendable {
 
     private func say(_ workload: Workload, _ injector: Injector) {
         print("  \(workload.submissions.count) jobs sent, \(injector.faults.count) faults")
+        // Into a file, too, while it goes on.
+        fflush(nil)
     }
 
     /// Waits until all jobs have finished, or for as long as that may take.

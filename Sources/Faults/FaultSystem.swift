@@ -55,9 +55,11 @@ final class FaultSystem: Sendable {
     }
 
     let folder: String
-    let postgres: PostgresServer
+    let database: Database
     /// The first persists every write; the others forget their locks when they are restarted.
     let lockNodes: [RedisServer]
+    /// The wall clock of the last lock node.
+    let clock: SteppedClock
     let valueNode: RedisServer
     let pool: PostgresPool
     private let environment: [String: String]
@@ -69,19 +71,21 @@ final class FaultSystem: Sendable {
 
     private init(
         _ folder: String,
-        _ postgres: PostgresServer,
+        _ database: Database,
         _ lockNodes: [RedisServer],
+        _ clock: SteppedClock,
         _ valueNode: RedisServer,
         _ environment: [String: String]
     ) throws {
         self.folder = folder
         self.environment = environment
-        self.postgres = postgres
+        self.database = database
         self.lockNodes = lockNodes
+        self.clock = clock
         self.valueNode = valueNode
         pool = PostgresPool(
             configuration: try PostgresConfiguration(
-                connectionString: postgres.connectionString(database: LocalStack.database),
+                connectionString: database.url,
                 applicationName: "faults"
             ),
             size: 3,
@@ -96,6 +100,7 @@ final class FaultSystem: Sendable {
     ///   - nodes: How many lock nodes.
     ///   - intakes: How many intakes.
     ///   - workers: How many workers.
+    ///   - kinds: The faults that it is to bear.
     ///   - environment: More of it for intakes and workers.
     /// - Returns: The system, ready for jobs.
     /// - Throws: When a part cannot be started.
@@ -104,21 +109,25 @@ final class FaultSystem: Sendable {
         nodes: Int,
         intakes: Int,
         workers: Int,
+        for kinds: [FaultKind],
         environment: [String: String] = [:]
     ) async throws -> FaultSystem {
-        let postgres = try await PostgresServer.start(in: "\(folder)/postgres")
-        try await postgres.createDatabase(LocalStack.database)
+        let database = try await Database.start(in: folder, for: kinds)
+        let clock = try SteppedClock("\(folder)/clock")
         var lockNodes: [RedisServer] = []
         for number in 1...nodes {
-            let options = number == 1 ? RedisServer.persistent : []
-            lockNodes.append(try await RedisServer.start(in: "\(folder)/lock-node-\(number)", options: options))
+            let node = try await RedisServer.start(
+                in: "\(folder)/lock-node-\(number)",
+                options: number == 1 ? RedisServer.persistent : [],
+                environment: number == nodes ? clock.environment : [:]
+            )
+            lockNodes.append(node)
         }
         let valueNode = try await RedisServer.start(
             in: "\(folder)/value-node",
             options: RedisServer.persistent + ["--auto-aof-rewrite-percentage", "0"]
         )
-        let system = try FaultSystem(folder, postgres, lockNodes, valueNode, environment)
-        _ = try await Migrator(pool: system.pool, logger: .quiet).migrate()
+        let system = try FaultSystem(folder, database, lockNodes, clock, valueNode, environment)
         for number in 1...intakes { try await system.addIntake("intake-\(number)") }
         for number in 1...workers { try await system.addWorker("worker-\(number)") }
         for part in system.intakes + system.workers { try part.start() }
@@ -139,7 +148,7 @@ final class FaultSystem: Sendable {
         }
         pool.close()
         for node in lockNodes + [valueNode] { await node.stop() }
-        await postgres.stop()
+        await database.stop()
         for link in links { link.close() }
     }
 
@@ -178,8 +187,12 @@ final class FaultSystem: Sendable {
 
     /// Links from a part to every server, and the settings that lead over them.
     private func way(of name: String) async throws -> (environment: [String: String], links: [Link]) {
-        let socket = "\(folder)/postgres/socket/.s.PGSQL.5432"
-        var links = [try await Link("\(name) to PostgreSQL") { $0.connect(unixDomainSocketPath: socket) }]
+        // To the primary, whichever it is: libpq itself goes on to another host only where nobody listens.
+        var links = [
+            try await Link("\(name) to PostgreSQL") { [database] in
+                $0.connect(unixDomainSocketPath: database.primary.socket)
+            }
+        ]
         for (index, node) in (lockNodes + [valueNode]).enumerated() {
             let port = node.port
             let other = index < lockNodes.count ? "lock node \(index + 1)" : "the value node"

@@ -41,8 +41,8 @@ final class ForeignClient: Sendable {
     }
 
     private func lock(_ key: String, token: String, for stay: Duration) async {
-        // It knows no quarantine, as plain clients don't: a node that forgot its locks would make it a second holder.
-        guard Monotonic.nanoseconds - injector.lastWipe > 6_000_000_000 else { return }
+        // It knows no quarantine, as plain clients don't: a node that forgot its locks could make it a second holder.
+        guard Monotonic.nanoseconds - injector.lastForgetting > 6_000_000_000 else { return }
         let start = Monotonic.nanoseconds
         let processes = servers.map { $0.process?.pid }
         var granted: [Int] = []
@@ -70,7 +70,7 @@ final class ForeignClient: Sendable {
                 else { continue }
                 if reply.string != token { robbed.append("lock node \(index + 1)") }
             }
-            if until - start < Int64(Self.ttl) * 950_000, injector.lastWipe < start {
+            if until - start < Int64(Self.ttl) * 950_000, injector.lastForgetting < start {
                 let hold = ForeignHold(key: key, fromNanoseconds: from, untilNanoseconds: until, robbedOn: robbed)
                 held.withLock { $0.append(hold) }
             }

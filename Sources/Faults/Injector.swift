@@ -8,13 +8,13 @@ import Synchronization
 final class Injector: Sendable {
     private let system: FaultSystem
     private let done = Mutex<[InjectedFault]>([])
-    private let wiped = Mutex<Int64>(0)
+    private let forgotten = Mutex<Int64>(0)
 
     init(_ system: FaultSystem) { self.system = system }
 
     var faults: [InjectedFault] { done.withLock { $0 } }
     /// When a lock node last forgot its locks, or was about to.
-    var lastWipe: Int64 { wiped.withLock { $0 } }
+    var lastForgetting: Int64 { forgotten.withLock { $0 } }
 
     /// One fault after the other until the task is cancelled, which ends between two faults.
     func run(_ kinds: [FaultKind], _ seed: SeededRandom) async throws {
@@ -67,9 +67,22 @@ final class Injector: Sendable {
             try await restart(system.valueNode, after: duration / 4, forgets: false)
         case .stopPostgres, .crashPostgres:
             target = "PostgreSQL"
-            await system.postgres.process?.end(with: kind == .stopPostgres ? SIGINT : SIGQUIT)
+            let server = system.database.primary
+            await server.process?.end(with: kind == .stopPostgres ? SIGINT : SIGQUIT)
             try await Task.sleep(for: duration / 4)
-            try await system.postgres.start()
+            try await server.start()
+        case .failover:
+            target = "PostgreSQL"
+            try await system.database.failOver(after: duration / 4)
+        case .fullDisk:
+            target = "the disk of the lock history"
+            system.database.disk?.fill()
+            // What is left in the tables' last pages is used up first.
+            try await Task.sleep(for: duration + .seconds(1))
+            system.database.disk?.free()
+        case .clockStep:
+            target = "lock node \(system.lockNodes.count)"
+            try await step(by: duration * 4, for: duration)
         case .cutLink, .holdLink, .slowLink, .lossyLink:
             let links = system.links
             let link = links[choice % links.count]
@@ -91,13 +104,27 @@ final class Injector: Sendable {
             untilNanoseconds: Monotonic.nanoseconds
         )
         done.withLock { $0.append(fault) }
+        if kind == .failover { try await system.database.renewStandby() }
     }
 
+    /// Lets the last lock node's clock go ahead for a while: its locks end early, and later ones late.
+    private func step(by offset: Duration, for duration: Duration) async throws {
+        // A node that forgot its locks is kept out by what it says of its age, which the step would change.
+        while Monotonic.nanoseconds - lastForgetting < 4_000_000_000 { try await Task.sleep(for: .milliseconds(100)) }
+        forgets()
+        system.clock.set(ahead: offset)
+        forgets()
+        try await Task.sleep(for: duration)
+        system.clock.set(ahead: .zero)
+    }
+
+    private func forgets() { forgotten.withLock { $0 = Monotonic.nanoseconds } }
+
     private func restart(_ node: RedisServer, after pause: Duration, forgets: Bool) async throws {
-        if forgets { wiped.withLock { $0 = Monotonic.nanoseconds } }
+        if forgets { self.forgets() }
         await node.kill()
         try await Task.sleep(for: pause)
         try await node.start()
-        if forgets { wiped.withLock { $0 = Monotonic.nanoseconds } }
+        if forgets { self.forgets() }
     }
 }

@@ -17,9 +17,13 @@ struct Report {
     ///
     /// - Returns: Whether all checks passed.
     func print() -> Bool {
-        let kinds = Dictionary(grouping: evidence.faults, by: \.kind).mapValues(\.count)
-        let list = kinds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        say("faults         \(evidence.faults.count): \(list.joined(separator: ", "))")
+        let recovery = Recovery(evidence)
+        let kinds = Dictionary(grouping: zip(evidence.faults, recovery.times), by: \.0.kind)
+        let list = kinds.sorted { $0.key < $1.key }.map { kind, faults in
+            let longest = faults.compactMap(\.1).max().map { " (\(seconds($0)) s)" } ?? ""
+            return "\(kind) \(faults.count)\(longest)"
+        }
+        say("faults         \(evidence.faults.count), with the longest recovery: \(list.joined(separator: ", "))")
         let answers = evidence.submissions.map(\.answer)
         let inDoubt = answers.count { $0 == .inDoubt }
         let refused = answers.count { $0 == .refused }
@@ -32,7 +36,7 @@ struct Report {
             "attempts       \(evidence.holds.count), writes \(evidence.writes.count), stale writes turned away \(refusals)"
         )
         say("foreign locks  \(evidence.foreignHolds.count)")
-        if let recovery = Recovery(evidence).summary {
+        if let recovery = recovery.summary {
             say("recovery       p50 \(seconds(recovery.median)) s, max \(seconds(recovery.longest)) s")
         }
         let counts = [("lost", Violation.Rule.lost), ("overlaps", .overlap), ("stale effects", .staleEffect)]

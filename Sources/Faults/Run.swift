@@ -50,7 +50,10 @@ struct Run: AsyncParsableCommand {
                 throw ExitCode.failure
             }
             try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
-        } catch is CancellationError {
+        } catch  where work.isCancelled {
+            // Interrupted while it was being started: parts are there that nobody knows.
+            LocalProcess.endAll()
+            SmallDisk.unmountAll()
             try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
             throw ExitCode(130)
         }
@@ -59,19 +62,29 @@ struct Run: AsyncParsableCommand {
     /// - Returns: Whether all checks passed.
     private func judge(_ seed: UInt64, _ kinds: [FaultKind], _ folder: String) async throws -> Bool {
         print("seed \(seed), \(minutes) minutes, \(nodes) lock nodes, 2 intakes, 3 workers")
+        fflush(nil)
         let system = try await FaultSystem.start(
             in: folder,
             nodes: nodes,
             intakes: 2,
             workers: 3,
+            for: kinds,
             environment: environment
         )
+        var kinds = kinds
+        if kinds.contains(.fullDisk), system.database.disk == nil {
+            print("full-disk is left out: it takes root, and the right to mount, to make a small disk")
+            kinds.removeAll { $0 == .fullDisk }
+        }
         do {
             let run = FaultRun(system, seed, patience: .seconds(patience))
             let evidence = try await run.run(for: .seconds(minutes * 60), kinds)
-            return Report(evidence).print()
+            let isSound = Report(evidence).print()
+            try await system.database.unmount(keepingFiles: !isSound)
+            return isSound
         } catch {
             await system.stop()
+            try await system.database.unmount(keepingFiles: !(error is CancellationError))
             throw error
         }
     }

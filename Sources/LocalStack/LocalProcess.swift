@@ -110,15 +110,15 @@ package final class LocalProcess: Sendable {
     }
 
     /// Makes this program's exit end every process that it started and did not stop.
-    package static func endAllAtExit() {
-        atexit {
-            let left = LocalProcess.running.withLock { $0 }
-            for (pid, signal) in left {
-                _ = kill(pid, SIGCONT)
-                _ = kill(pid, signal)
-            }
-            // Until they are gone, or for 3 s: who runs after this may remove their folders.
-            for _ in 0..<300 where !LocalProcess.running.withLock(\.isEmpty) { usleep(10_000) }
+    package static func endAllAtExit() { atexit { LocalProcess.endAll() } }
+
+    /// Ends every process that this program started and did not stop; blocks until they are gone, or for 3 s.
+    package static func endAll() {
+        for (pid, signal) in running.withLock({ $0 }) {
+            _ = kill(pid, SIGCONT)
+            _ = kill(pid, signal)
         }
+        // Who runs after this may remove their folders.
+        for _ in 0..<300 where !running.withLock(\.isEmpty) { usleep(10_000) }
     }
 }

@@ -4,15 +4,15 @@ import Synchronization
 /// A private PostgreSQL server that listens on a Unix socket only, its data in a folder of its own.
 package final class PostgresServer: Sendable {
     package let folder: String
-    private let settings: [String]
-    private let socketFolder: String
+    let settings: [String]
+    let socketFolder: String
     private let user: ServerUser
     private let current = Mutex<LocalProcess?>(nil)
 
-    private var dataFolder: String { "\(folder)/data" }
+    var dataFolder: String { "\(folder)/data" }
     private var log: String { "\(folder)/postgres.log" }
 
-    private init(folder: String, settings: [String]) throws {
+    init(folder: String, settings: [String]) throws {
         self.folder = folder
         self.settings = settings
         user = try ServerUser.forPostgres()
@@ -31,18 +31,28 @@ package final class PostgresServer: Sendable {
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
     package static func start(in folder: String, settings: [String] = []) async throws -> PostgresServer {
         let server = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
-        try await server.prepare()
+        try await server.makeData(
+            by: .initdb,
+            ["-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        )
         try await server.start()
         return server
     }
 
     /// A libpq connection URI for one of its databases, as its owner or another role.
     package func connectionString(database: String = "postgres", user: String = "holdfast") -> String {
+        "postgresql:///\(database)?host=\(host)&user=\(user)"
+    }
+
+    /// The socket that it listens on.
+    package var socket: String { "\(socketFolder)/.s.PGSQL.5432" }
+
+    /// How a URI names it.
+    var host: String {
         // `/` may stand in a query as it is; what else is reserved may not.
-        let host = socketFolder.addingPercentEncoding(
+        socketFolder.addingPercentEncoding(
             withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "/-._~"))
-        )
-        return "postgresql:///\(database)?host=\(host ?? socketFolder)&user=\(user)"
+        ) ?? socketFolder
     }
 
     /// The process that serves now, or served last.
@@ -65,6 +75,8 @@ package final class PostgresServer: Sendable {
         var arguments = [
             "-D", dataFolder, "-c", "listen_addresses=", "-c", "unix_socket_directories=\(socketFolder)",
             "-c", "max_connections=300", "-c", "timezone=UTC", "-c", "log_timezone=UTC",
+            // As a standby, it follows a primary that was restarted at once.
+            "-c", "wal_retrieve_retry_interval=100ms",
         ]
         for setting in settings { arguments += ["-c", setting] }
         let (program, full) = try user.command(.postgres, arguments)
@@ -79,19 +91,30 @@ package final class PostgresServer: Sendable {
 
     /// Makes a database unless there is one of that name.
     package func createDatabase(_ name: String) async throws {
-        let log = "\(folder)/createdb.log"
-        let process = try LocalProcess(
-            ServerProgram.createdb.locate(),
-            ["-h", socketFolder, "-U", "holdfast", name],
-            output: LogFile.truncated(log)
-        )
-        await process.waitForExit()
-        guard process.exitStatus == 0 || LogFile.contents(log).contains("already exists") else {
-            throw LocalStackError(
-                code: .notReady,
-                description: "cannot create database \(name): \(LogFile.end(of: log))"
-            )
+        let (status, output) = try await run(.createdb, ["-h", socketFolder, "-U", "holdfast", name])
+        guard status == 0 || output.contains("already exists") else {
+            throw LocalStackError(code: .notReady, description: "cannot create database \(name): \(output)")
         }
+    }
+
+    /// Runs one of PostgreSQL's programs to its end.
+    ///
+    /// - Parameters:
+    ///   - program: Its output goes to a log of its name.
+    ///   - arguments: Its arguments.
+    ///   - isServer: Whether it runs as the server's user, as what touches the data must.
+    /// - Returns: Its exit status, and what it printed.
+    /// - Throws: When it cannot be started.
+    func run(
+        _ program: ServerProgram,
+        _ arguments: [String],
+        asServer isServer: Bool = false
+    ) async throws -> (status: Int32?, output: String) {
+        let log = "\(folder)/\(program.rawValue).log"
+        let (path, full) = isServer ? try user.command(program, arguments) : (try program.locate(), arguments)
+        let process = try LocalProcess(path, full, output: LogFile.truncated(log))
+        await process.waitForExit()
+        return (process.exitStatus, LogFile.contents(log).trimmingCharacters(in: .whitespacesAndNewlines))
     }
 
     /// Ends it in order: open transactions are rolled back, and everything is written.
@@ -114,7 +137,8 @@ package final class PostgresServer: Sendable {
     /// Thaws it.
     package func resume() { process?.signal(SIGCONT) }
 
-    private func prepare() async throws {
+    /// Makes its folders, and its data by a program that is told where they go, unless they are there.
+    func makeData(by program: ServerProgram, _ arguments: [String]) async throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         for folder in [dataFolder, socketFolder] {
             try FileManager.default.createDirectory(
@@ -128,17 +152,11 @@ package final class PostgresServer: Sendable {
             try await stale.end(with: SIGINT)
         }
         guard !FileManager.default.fileExists(atPath: "\(dataFolder)/PG_VERSION") else { return }
-        let log = "\(folder)/initdb.log"
-        let (program, arguments) = try user.command(
-            .initdb,
-            ["-D", dataFolder, "-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
-        )
-        let process = try LocalProcess(program, arguments, output: LogFile.truncated(log))
-        await process.waitForExit()
-        guard process.exitStatus == 0 else {
+        let (status, output) = try await run(program, ["-D", dataFolder] + arguments, asServer: true)
+        guard status == 0 else {
             throw LocalStackError(
                 code: .badFolder,
-                description: "cannot make a database in \(dataFolder): \(LogFile.end(of: log)); choose another folder"
+                description: "cannot make a database in \(dataFolder): \(output.suffix(400)); choose another folder"
             )
         }
     }

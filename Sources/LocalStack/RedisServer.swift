@@ -13,11 +13,13 @@ package final class RedisServer: Sendable {
 
     package let folder: String
     private let options: [String]
+    private let environment: [String: String]
     private let state: Mutex<State>
 
-    private init(folder: String, options: [String]) {
+    private init(folder: String, options: [String], environment: [String: String]) {
         self.folder = folder
         self.options = options
+        self.environment = environment
         state = Mutex(State(port: 0))
     }
 
@@ -26,10 +28,16 @@ package final class RedisServer: Sendable {
     /// - Parameters:
     ///   - folder: For its data and its log, made when it is missing.
     ///   - options: More arguments for `redis-server`, such as `["--appendonly", "yes"]`.
+    ///   - environment: Added to this process' own, as that of a ``SteppedClock``.
     /// - Returns: The node, ready.
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
-    package static func start(in folder: String, options: [String] = []) async throws -> RedisServer {
-        let server = RedisServer(folder: URL(fileURLWithPath: folder).path, options: options)
+    package static func start(
+        in folder: String,
+        options: [String] = [],
+        environment: [String: String] = [:]
+    ) async throws -> RedisServer {
+        let path = URL(fileURLWithPath: folder).path
+        let server = RedisServer(folder: path, options: options, environment: environment)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         if let stale = StaleServer(pidFile: "\(server.folder)/redis.pid", folder: server.folder) {
             try await stale.end(with: SIGTERM)
@@ -65,6 +73,7 @@ package final class RedisServer: Sendable {
                 "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder, "--pidfile", "\(folder)/redis.pid",
                 "--daemonize", "no", "--save", "",
             ] + options,
+            environment: environment,
             output: LogFile.truncated(log)
         )
         state.withLock { $0.process = process }

@@ -5,6 +5,8 @@ package enum ServerProgram: String {
     case initdb
     case postgres
     case createdb
+    case basebackup = "pg_basebackup"
+    case control = "pg_ctl"
     case psql
     case redisServer = "redis-server"
     case redisBenchmark = "redis-benchmark"
@@ -12,7 +14,7 @@ package enum ServerProgram: String {
 
     private var package: String {
         switch self {
-        case .initdb, .postgres, .createdb: "postgresql"
+        case .initdb, .postgres, .createdb, .basebackup, .control: "postgresql"
         case .psql: "postgresql-client"
         case .redisServer: "redis-server"
         case .redisBenchmark: "redis-tools"

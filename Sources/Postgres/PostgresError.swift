@@ -60,13 +60,14 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
         switch code {
         case .connectionFailed, .connectionLost, .deadline, .poolExhausted: true
         case .badConfiguration, .cancelled, .decoding, .encoding: false
-        case .server: sqlState.map { $0.hasPrefix("08") || Self.unavailableStates.contains($0) } ?? false
+        case .server:
+            // Connection exceptions, and insufficient resources: a full disk, no memory, too many connections.
+            sqlState.map { $0.hasPrefix("08") || $0.hasPrefix("53") || Self.unavailableStates.contains($0) } ?? false
         }
     }
 
-    /// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read_only_sql_transaction (a standby),
-    /// lock_not_available.
-    private static let unavailableStates: Set<String> = ["57P01", "57P02", "57P03", "53300", "25006", "55P03"]
+    /// admin_shutdown, crash_shutdown, cannot_connect_now, read_only_sql_transaction (a standby), lock_not_available.
+    private static let unavailableStates: Set<String> = ["57P01", "57P02", "57P03", "25006", "55P03"]
 
     /// One line for a log, without SQL and without values.
     package var description: String {

@@ -10,6 +10,9 @@ package struct Worker: Service {
     private static let giveUpInterval: Duration = .seconds(10)
     /// The most lines in one claim.
     private static let claimLimit = 500
+    /// How many claims there may be for each slot whose tasks have ended, and which cannot be settled: when the disk of the
+    /// history is full, for example.
+    private static let unsettledPerSlot = 8
 
     let configuration: WorkerConfiguration
     let registry: WorkerRegistry
@@ -107,6 +110,7 @@ package struct Worker: Service {
         _ logger: Logger
     ) async {
         let running = RunningClaims()
+        let unsettledLimit = configuration.slots * Self.unsettledPerSlot
         var nextGiveUp = ContinuousClock.now
         let runner = ClaimRunner(
             configuration: configuration,
@@ -121,7 +125,7 @@ package struct Worker: Service {
         var hadQuorum = true
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
-                let free = configuration.slots - running.slots
+                let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)
                 guard free > 0 else { continue }
                 let hasQuorum = redlock.hasQuorum
                 if hasQuorum != hadQuorum {
@@ -150,7 +154,9 @@ package struct Worker: Service {
                             running.freeSlot()
                             signal.yield()
                         }
+                        let wasFull = running.unsettled >= unsettledLimit
                         running.end(claim)
+                        if wasFull { signal.yield() }
                         await moveOn(claim, after: settlement, isFull: running.slots >= configuration.slots, signal)
                     }
                 }

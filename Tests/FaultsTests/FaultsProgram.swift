@@ -15,8 +15,28 @@ enum FaultsProgram {
         try await run(arguments, niceness: 19)
     }
 
+    /// A run that goes on.
+    struct Run {
+        let process: LocalProcess
+        fileprivate let path: String
+
+        /// What it has printed.
+        var output: String { String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self) }
+    }
+
     /// - Returns: What it printed, and its exit status.
     static func run(_ arguments: [String], niceness: Int = 0) async throws -> (output: String, status: Int32?) {
+        let run = try start(arguments, niceness: niceness)
+        await run.process.waitForExit()
+        return (run.output, run.process.exitStatus)
+    }
+
+    /// Starts it, and does not wait.
+    static func start(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        niceness: Int = 0
+    ) throws -> Run {
         let folder = TestServers.makeFolder("faults")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let path = "\(folder)/output"
@@ -26,11 +46,10 @@ enum FaultsProgram {
         let process = try LocalProcess(
             URL(fileURLWithPath: "/usr/bin/nice"),
             ["-n", "\(niceness)", program.path] + arguments,
+            environment: environment,
             output: FileHandle(forWritingAtPath: path),
             signalAtExit: SIGTERM
         )
-        await process.waitForExit()
-        let output = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
-        return (output, process.exitStatus)
+        return Run(process: process, path: path)
     }
 }

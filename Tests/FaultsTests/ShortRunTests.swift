@@ -1,12 +1,62 @@
+import Foundation
+import LocalStack
+import TestSupport
 import Testing
 
-/// A short run of `holdfast-faults`, by a seed of chance.
-@Suite(.timeLimit(.minutes(5)))
+/// Short runs of `holdfast-faults`.
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ShortRunTests {
     @Test func `a quarter of a minute of faults breaks no promise`() async throws {
         let (output, status) = try await FaultsProgram.run(["--minutes", "0.25"])
         print(output)
         #expect(status == 0)
         #expect(output.contains("checks passed"))
+    }
+
+    @Test func `a database that fails over, a full disk and a clock that steps break no promise`() async throws {
+        let kinds = "failover,full-disk,clock-step"
+        // A seed by which the first three are of all kinds.
+        let (output, status) = try await FaultsProgram.run(["--minutes", "0.3", "--seed", "20", "--faults", kinds])
+        print(output)
+        #expect(status == 0)
+        #expect(output.contains("checks passed"))
+        #expect(output.contains("failover ") && output.contains("clock-step "))
+        #expect(output.contains("full-disk "), "done, or said to be left out")
+    }
+
+    @Test(arguments: [(SIGINT, "jobs sent"), (SIGTERM, "jobs sent"), (SIGINT, "seed")])
+    func `a run that is interrupted leaves no process, no disk and no folder behind`(
+        signal: Int32,
+        afterSaying text: String
+    ) async throws {
+        let folder = TestServers.makeFolder("interrupted")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let run = try FaultsProgram.start(
+            ["--minutes", "5", "--faults", "failover,full-disk"],
+            environment: ["TMPDIR": folder]
+        )
+        while !run.output.contains(text), run.process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
+        #expect(Self.processes(naming: folder).count > (text == "seed" ? 0 : 10), "\(run.output)")
+        run.process.signal(signal)
+        #expect(await run.process.waitForExit(within: .seconds(120)))
+        #expect(run.process.exitStatus == 130)
+        #expect(Self.processes(naming: folder) == [])
+        #expect(try !String(contentsOfFile: "/proc/self/mounts", encoding: .utf8).contains(folder))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+    }
+
+    /// The command line of every process that has a folder in it, in its environment, or as its place.
+    private static func processes(naming folder: String) -> [String] {
+        // None to be listed, or gone meanwhile: nothing that runs.
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.filter { Int32($0) != nil }.compactMap { name in
+            func read(_ file: String) -> String {
+                String(decoding: FileManager.default.contents(atPath: "/proc/\(name)/\(file)") ?? Data(), as: UTF8.self)
+            }
+            let command = read("cmdline")
+            // A Redis node has overwritten both, and is in its folder.
+            let place = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/cwd")) ?? ""
+            return [command, read("environ"), place].contains { $0.contains(folder) } ? command : nil
+        }
     }
 }

@@ -10,6 +10,7 @@ struct PostgresErrorTests {
         (PostgresError(.server, "", sqlState: "08006"), true),
         (PostgresError(.server, "", sqlState: "57P03"), true),
         (PostgresError(.server, "", sqlState: "53300"), true),
+        (PostgresError(.server, "", sqlState: "53100"), true),
         (PostgresError(.server, "", sqlState: "25006"), true),
         (PostgresError(.server, "", sqlState: "23505"), false),
         (PostgresError(.cancelled, ""), false),

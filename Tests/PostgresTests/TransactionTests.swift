@@ -1,3 +1,4 @@
+import LocalStack
 import Postgres
 import TestSupport
 import Testing
@@ -92,5 +93,31 @@ struct TransactionTests {
             try await $0.execute(Statement("show transaction isolation level"))[0].decode(String.self, at: 0)
         }
         #expect(level == isolation.rawValue)
+    }
+
+    @Test func `a commit that waited in vain for a standby is not taken for done`() async throws {
+        let server = try await TestServers.makePostgres()
+        let setup = try await server.connect()
+        try await setup.executeScript("create table t (id bigint)")
+        try await setup.executeScript("alter system set synchronous_standby_names = 'nobody'")
+        try await setup.executeScript("select pg_reload_conf()")
+        // Known to a connection once it has read the file again.
+        while try await server.connect().execute(Statement("show synchronous_standby_names"))[0]
+            .decode(String.self, at: 0) != "nobody"
+        {}
+        let one = try await server.connect()
+        let error = try await postgresError { _ = try await one.execute(insert, within: .seconds(1)) }
+        #expect(error?.code == .deadline)
+        #expect(one.isBroken, "whether it was done is not known")
+        let other = try await PostgresConnection.open(
+            server.configuration(statementTimeout: .seconds(1)),
+            logger: .quiet
+        )
+        let committed = try await postgresError {
+            try await other.withTransaction { _ = try await $0.execute(insert) }
+        }
+        #expect(committed?.code == .deadline && committed?.statement == "commit")
+        #expect(other.isBroken)
+        await server.stop()
     }
 }

@@ -46,8 +46,17 @@ package enum TestServers {
     }
 
     /// A Redis node of the test's own.
-    package static func makeRedis(options: [String] = []) async throws -> RedisServer {
-        try await RedisServer.start(in: makeFolder("redis"), options: options)
+    package static func makeRedis(
+        options: [String] = [],
+        environment: [String: String] = [:]
+    ) async throws -> RedisServer {
+        try await RedisServer.start(in: makeFolder("redis"), options: options, environment: environment)
+    }
+
+    /// A clock for a server of the test's own.
+    package static func makeClock() throws -> SteppedClock {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        return try SteppedClock(makeFolder("clock"))
     }
 
     /// A whole stack of the test's own.

@@ -57,13 +57,14 @@ enum JSONValue: Sendable, Equatable {
     /// - Source: ECMA-262, Number::toString.
     private static func text(of value: Double) -> String {
         let magnitude = abs(value)
+        guard magnitude.isFinite else { return value < 0 ? "-Infinity" : "Infinity" }
         let short = "\(value)"
         guard let mark = short.firstIndex(of: "e") else {
             return short.hasSuffix(".0") ? String(short.dropLast(2)) : short
         }
         let exponent = Int(short[short.index(after: mark)...]) ?? 0
         let sign = value < 0 ? "-" : ""
-        let mantissa = String(short[..<mark].drop { $0 == "-" }).replacing(".0", with: "")
+        let mantissa = String(short[..<mark].drop { $0 == "-" })
         if magnitude >= 1e21 || magnitude < 1e-6 {
             return "\(sign)\(mantissa)e\(exponent < 0 ? "-" : "+")\(abs(exponent))"
         }

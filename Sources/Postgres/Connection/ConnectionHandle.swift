@@ -1,5 +1,6 @@
 import CLibPQ
 import Logging
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -35,11 +36,11 @@ final class ConnectionHandle: @unchecked Sendable {
             throw PostgresError(.connectionFailed, errorMessage)
         }
         let log = Unmanaged.passUnretained(notices).toOpaque()
-        PQsetNoticeProcessor(
+        PQsetNoticeReceiver(
             pointer,
-            { log, text in
-                guard let log, let text else { return }
-                Unmanaged<NoticeLog>.fromOpaque(log).takeUnretainedValue().received(String(cString: text))
+            { log, notice in
+                guard let log, let notice else { return }
+                Unmanaged<NoticeLog>.fromOpaque(log).takeUnretainedValue().received(notice)
             },
             log
         )
@@ -64,19 +65,27 @@ final class ConnectionHandle: @unchecked Sendable {
     /// Whether a statement or COPY has not ended.
     var isActive: Bool { PQtransactionStatus(pointer) == PQTRANS_ACTIVE }
 
+    /// How many warnings the server has given.
+    var warnings: Int { notices.warnings.load(ordering: .relaxed) }
+
     /// What libpq says of the last failure.
     var errorMessage: String { String(cString: PQerrorMessage(pointer)).inOneLine }
 }
 
 /// Puts the server's notices where the log is.
 private final class NoticeLog: Sendable {
+    let warnings = Atomic<Int>(0)
     private let logger: Logger
 
     init(logger: Logger) {
         self.logger = logger
     }
 
-    func received(_ text: String) {
+    func received(_ notice: OpaquePointer) {
+        // Spelt so in any language of the server's.
+        let severity = PQresultErrorField(notice, Int32(UInt8(ascii: "V"))).map { String(cString: $0) }
+        if severity == "WARNING" { warnings.add(1, ordering: .relaxed) }
+        let text = String(cString: PQresultErrorMessage(notice))
         logger.debug("Notice from PostgreSQL", metadata: ["db.notice": "\(text.inOneLine)"])
     }
 }

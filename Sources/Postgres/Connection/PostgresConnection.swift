@@ -100,9 +100,10 @@ package actor PostgresConnection {
         guard !isCancellable || !Task.isCancelled else {
             throw PostgresError(.cancelled, "the task was cancelled before it was sent", statement: name)
         }
+        let warnings = handle.warnings
         let number = canceller.begin()
         var step = Step(statement: name, number: number, limit: limit ?? statementTimeout)
-        let outcome: Result<Value, PostgresError>
+        var outcome: Result<Value, PostgresError>
         if isCancellable {
             outcome = await withTaskCancellationHandler {
                 run(&step, body)
@@ -111,6 +112,12 @@ package actor PostgresConnection {
             }
         } else {
             outcome = run(&step, body)
+        }
+        // A commit that is cancelled while it waits for a standby is told as done, with no more than a warning that the
+        // standby may not have it.
+        if let request = canceller.request, case .success = outcome, handle.warnings > warnings {
+            giveUp()
+            outcome = .failure(step.error(for: request.reason))
         }
         // A cancel that has not returned could hit the next statement.
         if !canceller.end(number, waiting: isBroken ? .zero : Step.grace) { giveUp() }

@@ -14,6 +14,9 @@ final class RunningClaims: Sendable {
     /// How many slots are taken.
     var slots: Int { state.withLock(\.slots) }
 
+    /// How many claims are not settled, those that run included.
+    var unsettled: Int { state.withLock(\.fences.count) }
+
     /// The claims' numbers, in no order.
     var fences: [Fence] { state.withLock { Array($0.fences) } }
 

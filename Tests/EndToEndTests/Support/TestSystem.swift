@@ -7,20 +7,35 @@ import TestSupport
 /// A stack of the test's own, and processes of the program that work on it.
 final class TestSystem: Sendable {
     let stack: LocalStack
+    /// Has every commit that was answered; `nil` unless the test asked for one.
+    let standby: PostgresServer?
     let pool: PostgresPool
 
-    private init(_ stack: LocalStack) throws {
+    private init(_ stack: LocalStack, _ standby: PostgresServer?) throws {
         self.stack = stack
+        self.standby = standby
+        let url = Self.databaseURL(stack, standby)
         pool = PostgresPool(
-            configuration: try PostgresConfiguration(connectionString: stack.databaseURL, applicationName: "test"),
+            configuration: try PostgresConfiguration(connectionString: url, applicationName: "test"),
             size: 4,
             logger: .quiet
         )
     }
 
     /// Starts a stack, migrates it by the program, lends it, and ends everything that was started on it.
-    static func with<Value: Sendable>(_ body: (TestSystem) async throws -> Value) async throws -> Value {
-        let system = try TestSystem(try await TestServers.makeStack())
+    ///
+    /// - Parameters:
+    ///   - hasStandby: Whether its database has a synchronous standby.
+    ///   - body: What is done with it.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, or what kept a server from its start.
+    static func with<Value: Sendable>(
+        hasStandby: Bool = false,
+        _ body: (TestSystem) async throws -> Value
+    ) async throws -> Value {
+        let stack = try await TestServers.makeStack()
+        let standby = hasStandby ? try await stack.postgres.startStandby(in: "\(stack.folder)/standby") : nil
+        let system = try TestSystem(stack, standby)
         let result: Result<Value, any Error>
         do {
             try await Program.run(["migrate"], environment: system.environment)
@@ -34,13 +49,15 @@ final class TestSystem: Sendable {
             result = .failure(error)
         }
         system.pool.close()
+        // First: a primary that stops in order waits until its standby has everything.
         await system.stack.stop()
+        await standby?.stop()
         return try result.get()
     }
 
     var environment: [String: String] {
         [
-            "HOLDFAST_DATABASE_URL": stack.databaseURL,
+            "HOLDFAST_DATABASE_URL": Self.databaseURL(stack, standby),
             "HOLDFAST_LOCK_NODES": stack.nodes.map(\.url).joined(separator: ","),
             "HOLDFAST_INTAKE_SIMULATED_JOB_MS": "700",
         ]
@@ -48,7 +65,15 @@ final class TestSystem: Sendable {
 
     /// As ``environment``, with a role's own rights.
     func environment(for role: String) -> [String: String] {
-        environment.merging(["HOLDFAST_DATABASE_URL": stack.databaseURL(for: role)]) { $1 }
+        environment.merging(["HOLDFAST_DATABASE_URL": Self.databaseURL(stack, standby, role)]) { $1 }
+    }
+
+    /// Names the standby too, if there is one.
+    private static func databaseURL(_ stack: LocalStack, _ standby: PostgresServer?, _ role: String = "holdfast")
+        -> String
+    {
+        guard let standby else { return stack.databaseURL(for: role) }
+        return stack.postgres.connectionString(or: standby, database: LocalStack.database, user: role)
     }
 
     /// Lends an intake that listens; ends it then, if the body has not.
