@@ -1,3 +1,4 @@
+import CoreMetrics
 package import Logging
 package import Redlock
 
@@ -8,6 +9,7 @@ package struct Settler: Sendable {
     private let clock: any MonotonicClock
     private let chance: @Sendable () -> Double
     private let logger: Logger
+    private let metrics = SettleMetrics()
 
     package init(store: JobStore, logger: Logger) {
         self.init(logger: logger) { try await store.settle($0, inDoubt: $1) }
@@ -28,7 +30,9 @@ package struct Settler: Sendable {
         self.clock = clock
         self.chance = chance
         self.logger = logger
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) { try await record($0, false) }
+        batches = GroupCommit("settle", waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) {
+            try await record($0, false)
+        }
     }
 
     /// Records a settlement; concurrent calls share a transaction.
@@ -44,8 +48,10 @@ package struct Settler: Sendable {
                 // After a failure alone, so that one that cannot be recorded does not hold back the others.
                 let result =
                     inDoubt ? try await settleAlone(settlement) : try await batches.submit(settlement)
+                metrics.count(result, of: settlement)
                 guard result == .busy else { return result }
             } catch {
+                metrics.failed.increment()
                 if !inDoubt {
                     logger.warning(
                         "Settlement delayed",

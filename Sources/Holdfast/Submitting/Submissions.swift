@@ -1,3 +1,4 @@
+import CoreMetrics
 import Postgres
 import Redlock
 
@@ -14,6 +15,9 @@ package struct Submissions: Sendable {
     private let wakeups: Wakeups
     private let store: JobStore
     private let limits: QueueLimits
+    private let metrics = SubmitMetrics()
+    /// The most bytes of jobs that wait for a statement.
+    package let waitingLimit: Int
 
     /// - Parameters:
     ///   - store: Where jobs are stored.
@@ -30,7 +34,8 @@ package struct Submissions: Sendable {
         self.wakeups = wakeups
         let limits = QueueLimits()
         self.limits = limits
-        batches = GroupCommit(waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
+        self.waitingLimit = waitingLimit
+        batches = GroupCommit("submit", waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
             if let storeAll { return try await storeAll(jobs) }
@@ -69,17 +74,37 @@ package struct Submissions: Sendable {
     ///
     /// - Throws: ``SubmissionRefusal``, ``PostgresError``, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
-        let receipt = try await batches.submit(job).get()
-        if receipt.isNew { wakeups.ready(job.queue) }
-        return receipt
+        do {
+            let receipt = try await batches.submit(job).get()
+            if receipt.isNew {
+                metrics.accepted.increment()
+                wakeups.ready(job.queue)
+            }
+            return receipt
+        } catch {
+            metrics.refused(error)
+            throw error
+        }
     }
 
     /// Stores a batch of jobs by themselves, in one commit, all or none.
     ///
     /// - Throws: ``BatchRefusal`` or ``PostgresError``.
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
-        let receipts = try await store.submitWhole(jobs, limits)
-        for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
-        return receipts
+        do {
+            let receipts = try await store.submitWhole(jobs, limits)
+            metrics.accepted.increment(by: receipts.count(where: \.isNew))
+            for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
+            return receipts
+        } catch {
+            metrics.refused((error as? BatchRefusal)?.refusal ?? error)
+            throw error
+        }
+    }
+
+    /// How many jobs wait for a statement, and how many bytes they are.
+    package var waiting: (count: Int, bytes: Int) {
+        let (count, weight) = batches.waiting
+        return (count, weight)
     }
 }

@@ -80,6 +80,7 @@ struct Attempt: Sendable {
         }
         // A process that was frozen finds out late that its hold had ended.
         let ended = min(runner.clock.now, validUntil.value)
+        runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
         let votes = await runner.redlock.release(hold)
         if case .stale = outcome {
             // Nothing was recorded of this hold, and nothing was done under it.
@@ -97,7 +98,9 @@ struct Attempt: Sendable {
         event.token = hold.token
         event.votes = hold.votes
         event.validity = hold.acquiredAt.duration(to: hold.validUntil)
-        event.waited = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        event.waited = wait
+        runner.metrics.acquired(after: wait)
         await ledger.settled()
         try Task.checkCancellation()
         do {

@@ -13,6 +13,7 @@ package struct ClaimRunner: Sendable {
     let work: RunningWork
     let clock: any MonotonicClock
     let logger: Logger
+    let metrics = WorkerMetrics()
 
     /// - Parameters:
     ///   - configuration: The worker's.
