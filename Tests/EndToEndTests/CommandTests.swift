@@ -30,6 +30,19 @@ struct CommandTests {
         (["migrate", "--log-level", "loud"], "--log-level must be one of"),
         (["migrate", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["dev", "--port", "-1"], "--port"),
+        (["jobs", "submit", "k"], "Give a key and a value, or --file"),
+        (["jobs", "submit", "k", "v", "--priority", "10"], "--priority must be from 0 to 9"),
+        (["jobs", "submit", "k", "v", "--lock-ttl-ms", "1"], "--lock-ttl-ms must be from 1000 to 60000"),
+        (["jobs", "submit", "k", "v", "--metadata", "1,\"key\":\"x\""], "--metadata"),
+        (["jobs", "submit", "locks:k", "v"], "The key must"),
+        (["jobs", "submit", "k", "v", "--file", "-"], "With --file"),
+        (["jobs", "submit", "--file", "/nowhere", "--database-url", "host=/nowhere"], "/nowhere cannot be read"),
+        (["jobs", "wait"], "Name the jobs, or say --all"),
+        (["jobs", "wait", "x"], "x is not the number of a job"),
+        (["jobs", "list", "--state", "odd"], "odd is none"),
+        (["jobs", "retry", "1", "--queue", "q"], "are for --failed"),
+        (["nodes"], "--lock-nodes is not set"),
+        (["top", "--database-url", "host=/nowhere"], "There is no terminal"),
         (["serve", "--prot", "1"], "--prot"),
     ])
     func `a wrong command says what is wrong`(arguments: [String], says text: String) async throws {
@@ -40,7 +53,9 @@ struct CommandTests {
     @Test(arguments: [
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
         ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
-        ["audit", "sql"], ["history"], ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
+        ["audit", "sql"], ["history"], ["jobs"], ["jobs", "submit"], ["jobs", "list"], ["jobs", "show"],
+        ["jobs", "wait"], ["jobs", "cancel"], ["jobs", "retry"], ["queues", "list"], ["workers"], ["nodes"], ["top"],
+        ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
     ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])

@@ -22,6 +22,6 @@ package struct QueueState: Sendable {
         scheduled = try row.decode(Int.self, at: 3)
         ready = try row.decode(Int.self, at: 4)
         running = try row.decode(Int.self, at: 5)
-        oldestWait = try row.decodeIfPresent(Int64.self, at: 6).map { .milliseconds($0) }
+        oldestWait = try row.decodeIfPresent(Int64.self, at: 6).map { .milliseconds(max(0, $0)) }
     }
 }

@@ -71,6 +71,14 @@ package struct QueueViews: Sendable {
         return (try row.decode(Int.self, at: 0), try row.decode(Int.self, at: 1))
     }
 
+    /// How many numbers of jobs have been drawn, and when, by the database's clock; `nil` for a role that may not know.
+    ///
+    /// - Throws: ``PostgresError``.
+    package func numbersDrawn() async throws -> (count: Int64?, at: PostgresTimestamp) {
+        let row = try await pool.execute(ViewStatements.lastJob, [], within: deadline)[0]
+        return (try row.decodeIfPresent(Int64.self, at: 0), try row.decode(PostgresTimestamp.self, at: 1))
+    }
+
     /// The workers that are alive.
     package func workers() async throws -> [String] { try await texts(ViewStatements.workers, []) }
 

@@ -197,7 +197,7 @@ enum ViewStatements {
         name: "queue_states",
         sql: """
             select name, q.paused_at is not null, coalesce(j.depth, 0), coalesce(j.scheduled, 0), coalesce(l.ready, 0),
-                   coalesce(l.running, 0), greatest(l.oldest_wait_ms, 0)
+                   coalesce(l.running, 0), l.oldest_wait_ms
             \(fromQueues)
             order by coalesce(j.depth, 0) desc, name
             limit $2
@@ -236,6 +236,46 @@ enum ViewStatements {
             select a.id
             from unnest($1::bigint[]) as a(id)
             where not exists (select from holdfast.jobs j where j.id = a.id)
+            """
+    )
+
+    /// The states of those of some jobs that are finished.
+    static let outcomes = Statement(
+        name: "job_outcomes",
+        sql: "select f.id, f.state from holdfast.finished_jobs f where f.id = any ($1::bigint[])"
+    )
+
+    /// How many unfinished jobs there are, and the time.
+    static let countUnfinished = Statement(
+        name: "count_unfinished",
+        sql: """
+            select count(*), clock_timestamp()
+            from holdfast.jobs j
+            where ($1::text is null or j.queue = $1) and ($2::text is null or j.lock_key = $2)
+            """,
+        isPrepared: false
+    )
+
+    /// How many jobs have finished since, by state.
+    static let finishedSince = Statement(
+        name: "finished_since",
+        sql: """
+            select f.state, count(*)
+            from holdfast.finished_jobs f
+            where f.finished_at >= $1 and ($2::text is null or f.queue = $2) and ($3::text is null or f.lock_key = $3)
+            group by f.state
+            """,
+        isPrepared: false
+    )
+
+    /// How many numbers of jobs have been drawn; null for who may not know.
+    static let lastJob = Statement(
+        name: "last_job",
+        sql: """
+            select case when has_sequence_privilege('holdfast.jobs_id_seq', 'select') then (
+                select coalesce(s.last_value, 0)
+                from pg_sequences s
+                where s.schemaname = 'holdfast' and s.sequencename = 'jobs_id_seq') end, clock_timestamp()
             """
     )
 
