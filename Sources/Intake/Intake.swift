@@ -55,6 +55,8 @@ package struct Intake: Service {
             logger: logger
         )
         let router = Router(context: IntakeContext.self, options: .autoGenerateHeadEndpoints)
+        // Of no use, and not free, where nobody wants them.
+        if JobTrace.isOn { router.add(middleware: TracingMiddleware()) }
         router.add(middleware: NoStoreMiddleware())
         router.add(middleware: ProblemMiddleware())
         HealthRoutes(database: DatabaseReadiness(pool: pool), drain: drain).add(to: router)

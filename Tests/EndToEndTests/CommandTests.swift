@@ -112,8 +112,12 @@ struct CommandTests {
                     "logging",
                     arguments: ["--log-format", "json", "--log-level", "debug"]
                 ) { worker in
-                    let job = try await intake.submit("a \"quoted\"\\nkey".replacing("\"", with: "'"), "v")
-                    _ = try await system.outcome(of: job)
+                    let answer = try await intake.post(
+                        "/v1/jobs",
+                        #"{"key":"a 'quoted'\nkey","value":"v","durationMs":0}"#,
+                        ["traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
+                    )
+                    _ = try await system.outcome(of: try #require(answer.job))
                     return worker.output
                 }
                 let lines = try output.split(separator: "\n").map { line in
@@ -123,6 +127,7 @@ struct CommandTests {
                 #expect(acquired["job.key"] == "a 'quoted'\nkey")
                 #expect(acquired["job.fence"] != nil && acquired["job.id"] != nil && acquired["worker.id"] != nil)
                 #expect(acquired["lock.votes"] == "granted,granted,granted")
+                #expect(acquired["trace.id"] == "4bf92f3577b34da6a3ce929d0e0e4736")
             }
         }
     }

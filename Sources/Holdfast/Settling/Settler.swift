@@ -1,6 +1,7 @@
 import CoreMetrics
 package import Logging
 package import Redlock
+import Tracing
 
 /// Settles the claims of one worker in batches, and does not give up while the database is away.
 package struct Settler: Sendable {
@@ -40,6 +41,18 @@ package struct Settler: Sendable {
     /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Settlement) async -> SettlementResult? {
+        let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
+        guard JobTrace.isOn, let first = jobs.first else { return await settleUntilRecorded(settlement) }
+        return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
+            // One transaction for all of them: a part of the first one's trace, and linked to the others'.
+            for job in jobs.dropFirst() where job.traceparent != nil {
+                span.addLink(SpanLink(context: JobTrace.context(of: job.traceparent), attributes: [:]))
+            }
+            return await settleUntilRecorded(settlement)
+        }
+    }
+
+    private func settleUntilRecorded(_ settlement: Settlement) async -> SettlementResult? {
         var backoff: Duration = .milliseconds(20)
         var inDoubt = false
         var end: ContinuousClock.Instant?

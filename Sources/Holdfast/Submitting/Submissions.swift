@@ -1,6 +1,7 @@
 import CoreMetrics
 import Postgres
 import Redlock
+import Tracing
 
 /// Stores jobs as they are submitted; concurrent submissions share a statement and a commit.
 package struct Submissions: Sendable {
@@ -75,7 +76,7 @@ package struct Submissions: Sendable {
     /// - Throws: ``SubmissionRefusal``, ``PostgresError``, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
         do {
-            let receipt = try await batches.submit(job).get()
+            let receipt = try await Self.traced([job]) { try await batches.submit($0[0]).get() }
             if receipt.isNew {
                 metrics.accepted.increment()
                 wakeups.ready(job.queue)
@@ -92,13 +93,32 @@ package struct Submissions: Sendable {
     /// - Throws: ``BatchRefusal`` or ``PostgresError``.
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         do {
-            let receipts = try await store.submitWhole(jobs, limits)
+            let receipts = try await Self.traced(jobs) { try await store.submitWhole($0, limits) }
             metrics.accepted.increment(by: receipts.count(where: \.isNew))
             for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
             return receipts
         } catch {
             metrics.refused((error as? BatchRefusal)?.refusal ?? error)
             throw error
+        }
+    }
+
+    /// Stores jobs in a span, which theirs will belong to.
+    private static func traced<Value: Sendable>(
+        _ jobs: [NewJob],
+        _ body: ([NewJob]) async throws -> Value
+    ) async throws -> Value {
+        guard JobTrace.isOn else { return try await body(jobs) }
+        let context = ServiceContext.current ?? JobTrace.context(of: jobs.first?.traceparent)
+        return try await withSpan("submit", context: context, ofKind: .producer) { span in
+            span.attributes["holdfast.jobs"] = jobs.count
+            return try await body(
+                jobs.map { job in
+                    var job = job
+                    job.traceparent = JobTrace.traceparent(in: span, else: job.traceparent)
+                    return job
+                }
+            )
         }
     }
 

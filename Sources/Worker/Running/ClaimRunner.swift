@@ -77,6 +77,9 @@ package struct ClaimRunner: Sendable {
             logger[metadataKey: "job.key"] = "\(claim.key)"
             logger[metadataKey: "job.fence"] = "\(job.fence)"
             logger[metadataKey: "job.attempt"] = "\(job.attempt)"
+            if let trace = job.traceparent.flatMap(TraceParent.init) {
+                logger[metadataKey: "trace.id"] = "\(trace.traceID)"
+            }
             let isFirst = index == 0
             let attempt = Attempt(
                 job: job,
