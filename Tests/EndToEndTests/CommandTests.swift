@@ -177,6 +177,7 @@ struct CommandTests {
                 """
             )
             #expect(try await run("doctor", status: 1).contains("line without jobs: key empty"))
+            #expect(try await run("doctor", "--json", status: 1).contains(#""problem":"line without jobs""#))
             #expect(try await run("doctor", "--repair").contains("Lines put in order: 1."))
             #expect(try await run("doctor").contains("The queue is in order."))
         }

@@ -7,6 +7,12 @@ import Testing
 struct JobsCommandTests {
     private struct Shown: Decodable { let id: Int64, state: String, key: String, value: String, queue: String }
 
+    private struct Top: Decodable {
+        struct Named: Decodable { let name: String }
+        struct Node: Decodable { let votes: Bool }
+        let queues: [Named], workers: [Named], nodes: [Node]
+    }
+
     private static func decode<Value: Decodable>(_ type: Value.Type, _ text: some StringProtocol) throws -> Value {
         try JSONDecoder().decode(type, from: Data(text.utf8))
     }
@@ -143,6 +149,10 @@ struct JobsCommandTests {
                 #expect(workers.contains(/first .*default +lockAndSet +256 +0/))
                 let json = try await run("workers", "--json")
                 #expect(json.contains(#""name" : "first""#))
+                let all = try await run("top", "--json")
+                let shown = try Self.decode(Top.self, all)
+                #expect(shown.queues.map(\.name) == ["q"] && shown.workers.map(\.name) == ["first"])
+                #expect(shown.nodes.map(\.votes) == [true, true, true])
             }
             let nodes = try await run("nodes").split(separator: "\n")
             #expect(nodes.count == 4 && nodes.dropFirst().allSatisfy { $0.contains("  votes  ") })

@@ -16,7 +16,7 @@ struct BulkSubmission {
     private let wakeups: Wakeups
     private let fromLine: Int
     private var waiting: [(line: Int, job: NewJob)] = []
-    private var stored: [JobID] = []
+    private var stored = 0
     private var progress = ProgressBar("jobs")
 
     init(submissions: Submissions, wakeups: Wakeups, fromLine: Int) {
@@ -30,22 +30,22 @@ struct BulkSubmission {
     /// - Parameters:
     ///   - file: NDJSON.
     ///   - onStored: Told of each batch, once it is stored.
-    /// - Returns: The jobs' numbers.
+    /// - Returns: How many there were.
     /// - Throws: ``Stopped``, which says what is stored and where to go on.
     mutating func submit(
         _ file: InputFile,
         onStored: ([NewJob], [JobReceipt]) throws -> Void
-    ) async throws -> [JobID] {
+    ) async throws -> Int {
         var lines = JobLines()
         var read = 0
-        defer { progress.end(stored.count, 1) }
+        defer { progress.end(stored, 1) }
         while true {
             let piece = try await file.next()
             read += piece.count
             let bad: JobLines.Bad? = take(piece, &lines)
             while waiting.count >= Self.batchJobs || (bad != nil || piece.isEmpty) && !waiting.isEmpty {
                 try await submitBatch(onStored)
-                progress.show(stored.count, part(read, of: file.size))
+                progress.show(stored, part(read, of: file.size))
             }
             if let bad {
                 throw Stopped(
@@ -59,8 +59,8 @@ struct BulkSubmission {
     /// How much of the file is stored, about.
     private func part(_ read: Int, of size: Int?) -> Double? {
         guard let size else { return nil }
-        let known = max(1, stored.count + waiting.count)
-        return min(1, Double(read) / Double(max(1, size)) * Double(stored.count) / Double(known))
+        let known = max(1, stored + waiting.count)
+        return min(1, Double(read) / Double(max(1, size)) * Double(stored) / Double(known))
     }
 
     /// - Returns: The first line that is no job.
@@ -109,7 +109,7 @@ struct BulkSubmission {
         }
         await wakeups.flush()
         waiting.removeFirst(count)
-        stored += receipts.map(\.id)
+        stored += receipts.count
         try onStored(jobs, receipts)
     }
 }

@@ -60,11 +60,12 @@ struct SubmitJobs: AsyncParsableCommand {
             var stored: [JobID] = []
             if let file {
                 var bulk = BulkSubmission(submissions: submissions, wakeups: wakeups, fromLine: fromLine)
-                stored = try await bulk.submit(try Self.open(file)) { jobs, receipts in
+                let count = try await bulk.submit(try Self.open(file)) { jobs, receipts in
+                    if wait { stored += receipts.map(\.id) }
                     guard ids || json else { return }
                     try Output.write(lines: zip(jobs, receipts).map { json ? Self.json($0, $1) : "\($1.id)" })
                 }
-                if !ids, !json { try Output.write(lines: ["\(stored.count) jobs are stored."]) }
+                if !ids, !json { try Output.write(lines: ["\(count) jobs are stored."]) }
             } else if let key, let value {
                 let job = try options.job(key, value)
                 let receipt = try await submissions.submitWhole([job])[0]

@@ -23,6 +23,7 @@ struct Top: AsyncParsableCommand {
     private static let quitKeys: Set<UInt8> = [UInt8(ascii: "q"), 0x03, 0x04]
 
     @Flag(help: "Print one picture, and end.") var once = false
+    @Flag(help: "Print it as an object of JSON, and end.") var json = false
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var common: CommonOptions
 
@@ -36,8 +37,9 @@ struct Top: AsyncParsableCommand {
         let pool = PostgresPool(configuration: try settings.database("top"), size: 1, logger: logger)
         defer { pool.close() }
         try await NodeRow.whileConnected(lockNodes) {
-            guard !once else {
+            guard !once, !json else {
                 await NodeRow.connected(lockNodes, within: .seconds(2))
+                if json { return try await Output.write(lines: [TopSnapshot.json(pool, lockNodes)]) }
                 let snapshot = try await TopSnapshot.take(pool, lockNodes)
                 return try Output.write(lines: try TopFrame.lines(snapshot, since: nil, rows: .max))
             }

@@ -40,6 +40,20 @@ struct TopSnapshot {
         )
     }
 
+    /// The same as a JSON object.
+    static func json(_ pool: PostgresPool, _ nodes: [RedisLockNode]) async throws -> String {
+        let views = QueueViews(pool: pool)
+        let encoder = JSONEncoder()
+        let asked = try await NodeRow.ask(nodes, within: .seconds(1)).map { row in
+            String(decoding: try encoder.encode(row), as: UTF8.self)
+        }
+        let parts = [
+            ("queues", try await views.queues()), ("workers", try await views.workers()), ("nodes", asked),
+            ("locks", try await views.locks(after: nil, limit: lockLimit).items),
+        ]
+        return "{" + parts.map { #""\#($0)":[\#($1.joined(separator: ","))]"# }.joined(separator: ",") + "}"
+    }
+
     /// How many jobs came in and went out each second since an earlier snapshot; `nil` when that cannot be known.
     func rates(since earlier: TopSnapshot?) -> (in: Double, out: Double)? {
         guard let earlier, let drawn, let before = earlier.drawn else { return nil }
