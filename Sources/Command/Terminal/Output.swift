@@ -1,6 +1,6 @@
 import Foundation
 
-/// Standard output, written at once and whole.
+/// Standard output, written at once and whole, as print does not: whoever follows sees it now.
 enum Output {
     static func write(_ text: String) throws {
         try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
