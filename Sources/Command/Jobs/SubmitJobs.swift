@@ -16,7 +16,7 @@ struct SubmitJobs: AsyncParsableCommand {
 
             Examples:
               holdfast jobs submit demo A
-              holdfast jobs submit invoice:42 '{"number": 42}' --kind sendInvoice --queue invoices --priority 0
+              holdfast jobs submit invoice:42 '{"number": 42}' --kind sendInvoice --priority 0
               holdfast jobs submit demo A --wait --timeout 60
               holdfast jobs submit --file jobs.ndjson --from-line 4001
               zcat jobs.ndjson.gz | holdfast jobs submit --file - --ids > numbers

@@ -45,6 +45,8 @@ struct Attempt: Sendable {
                 attributes["holdfast.job.attempt"] = job.attempt
                 attributes["holdfast.job.fence"] = job.fence.rawValue
                 attributes["holdfast.queue"] = claim.queue
+                attributes["holdfast.claim.fence"] = claim.fence.rawValue
+                attributes["holdfast.claim.waited_ms"] = claim.wasReady.milliseconds
             }
             return await run(handler, span)
         }
