@@ -19,12 +19,17 @@ struct HoldfastCommand: AsyncParsableCommand {
               holdfast serve --port 3000
               holdfast work
 
+            Work with it (each has its --help, and --json for scripts):
+              holdfast jobs submit demo A
+              holdfast jobs list
+              holdfast top
+
             Every setting is a flag, an environment variable, or a line of a configuration file; the first of these that \
-            gives it counts.
+            gives it counts. Completions for your shell: holdfast --generate-completion-script bash (or zsh, fish).
             """,
         subcommands: [
-            Dev.self, Serve.self, Work.self, Migrate.self, Queues.self, Doctor.self, Tokens.self, AuditCommand.self,
-            History.self,
+            Dev.self, Serve.self, Work.self, Migrate.self, Jobs.self, Queues.self, Workers.self, Nodes.self, Top.self,
+            Doctor.self, Tokens.self, AuditCommand.self, History.self,
         ]
     )
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Holdfast
-import Postgres
 
 /// The command `holdfast migrate`.
 struct Migrate: AsyncParsableCommand {
@@ -13,12 +12,9 @@ struct Migrate: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await Settings(flags: common.values, file: common.configurationFile)
-        let logger = try settings.makeLogger("migrate")
-        let pool = PostgresPool(configuration: try settings.database("migrate"), size: 1, logger: logger)
-        defer { pool.close() }
-        let migrator = Migrator(pool: pool, logger: logger)
-        let taken = try await migrator.migrate()
+        let taken = try await common.withPool("migrate") { pool, logger in
+            try await Migrator(pool: pool, logger: logger).migrate()
+        }
         print(
             taken.isEmpty
                 ? "The schema is up to date (version \(Migrator.latest))."

@@ -59,10 +59,12 @@ struct Serve: AsyncParsableCommand {
         } catch {
             throw ValidationError("\(error)")
         }
+        let metrics = Settings.startMetrics()
         let backends = try settings.backends("intake", connections: 4, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
             try await Self.requireProtection(configuration, TokenStore(pool: backends.pool), logger)
+            backends.report(to: metrics)
             let drain = DrainState()
             let intake = Intake(
                 configuration: configuration,
@@ -71,6 +73,7 @@ struct Serve: AsyncParsableCommand {
                 lockNodes: backends.lockNodes,
                 certificates: certificates,
                 drain: drain,
+                metrics: metrics,
                 logger: logger
             )
             var services: [any Service] = [intake, DrainNotice(drain: drain, delay: drainDelay)]

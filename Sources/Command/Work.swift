@@ -55,7 +55,7 @@ struct Work: AsyncParsableCommand {
 
     @Option(
         name: .customLong("health-port"),
-        help: "Where it tells /healthz and /readyz; 0 takes any. HOLDFAST_WORKER_HEALTH_PORT. Default: nowhere."
+        help: "Where it serves /healthz, /readyz, /metrics; 0 takes any. HOLDFAST_WORKER_HEALTH_PORT. Default: nowhere."
     )
     var healthPort: Int?
 
@@ -101,9 +101,11 @@ struct Work: AsyncParsableCommand {
         let drain = try settings.integer("worker.drainSeconds", flag: "--drain-seconds", in: 0...86_400, default: 30)
         let healthPort = try settings.integer("worker.healthPort", flag: "--health-port", in: -1...65535, default: -1)
         let logger = try settings.makeLogger(configuration.name)
+        let metrics = Settings.startMetrics()
         let backends = try settings.backends("worker", connections: configuration.connections, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
+            backends.report(to: metrics)
             let redlock = backends.makeRedlock(logger)
             let draining = DrainState()
             let worker = Worker(
@@ -125,6 +127,7 @@ struct Work: AsyncParsableCommand {
                     if draining.isDraining { return "it is shutting down" }
                     return await database.reason() ?? (redlock.hasQuorum ? nil : "too few lock nodes answer")
                 }
+                health.show(metrics)
                 // First, so that it ends last: it tells that the worker drains.
                 services.insert(health.makeService(), at: 0)
             }

@@ -6,10 +6,11 @@ import NIOCore
 package import Postgres
 package import Redlock
 import ServiceLifecycle
+package import Telemetry
 
 /// The HTTP API: stores jobs, shows them, reads and writes values.
 package struct Intake: Service {
-    private let application: Application<MethodResponder>
+    private let application: Application<MeasuringResponder>
     private let wakeups: Wakeups
     private let watch: JobWatch
     private let tailer: EventTailer
@@ -25,6 +26,7 @@ package struct Intake: Service {
     ///   - certificates: For TLS; `nil` speaks plain HTTP.
     ///   - drain: Says when to close connections after their answers, and not to be ready.
     ///   - submissions: Stores jobs; `nil`: in the database.
+    ///   - metrics: What `/metrics` shows; the intake adds what can be seen of it.
     ///   - logger: For what the server does.
     ///   - onListening: Told the port, once requests are taken.
     package init(
@@ -35,6 +37,7 @@ package struct Intake: Service {
         certificates: TLSCertificates? = nil,
         drain: DrainState = DrainState(),
         submissions: Submissions? = nil,
+        metrics: MetricsRegistry = MetricsRegistry(),
         logger: Logger,
         onListening: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
@@ -52,6 +55,8 @@ package struct Intake: Service {
             logger: logger
         )
         let router = Router(context: IntakeContext.self, options: .autoGenerateHeadEndpoints)
+        // Of no use, and not free, where nobody wants them.
+        if JobTrace.isOn { router.add(middleware: TracingMiddleware()) }
         router.add(middleware: NoStoreMiddleware())
         router.add(middleware: ProblemMiddleware())
         HealthRoutes(database: DatabaseReadiness(pool: pool), drain: drain).add(to: router)
@@ -79,13 +84,28 @@ package struct Intake: Service {
         QueueRoutes(views: views, values: values, operations: operations).add(read: read, operate: operate)
         EventRoutes(tailer: tailer).add(read: read)
         nodes.add(read: read)
+        MetricsRoute(metrics: metrics).add(read: read)
+        let table = ConnectionTable(limit: configuration.maxConnections)
+        let gauges = QueueGauges(views: views)
+        metrics.addSource { await gauges.samples() }
+        metrics.addSource { [watch, tailer] in
+            let waiting = submissions.waiting
+            return [
+                MetricSample("holdfast_http_connections", table.count),
+                MetricSample("holdfast_submissions_waiting", waiting.count),
+                MetricSample("holdfast_submissions_waiting_bytes", waiting.bytes),
+                MetricSample("holdfast_submissions_waiting_limit_bytes", submissions.waitingLimit),
+                MetricSample("holdfast_job_watchers", watch.waiterCount),
+                MetricSample("holdfast_event_listeners", tailer.listenerCount),
+            ]
+        }
         routes = router.routes.map { "\($0.method.rawValue) \(RouteNames.openAPI($0.path.description))" }
         // The library's own word that it listens would stand beside ours.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
         application = Application(
-            responder: MethodResponder(router),
-            server: Self.server(configuration, certificates, drain),
+            responder: MeasuringResponder(MethodResponder(router)),
+            server: Self.server(configuration, table, certificates, drain),
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "holdfast"
@@ -117,11 +137,11 @@ package struct Intake: Service {
 
     private static func server(
         _ configuration: IntakeConfiguration,
+        _ table: ConnectionTable,
         _ certificates: TLSCertificates?,
         _ drain: DrainState
     ) -> HTTPServerBuilder {
-        let table = ConnectionTable(limit: configuration.maxConnections)
-        return HTTPServerBuilder { responder in
+        HTTPServerBuilder { responder in
             ConnectionChannel(
                 responder: responder,
                 limits: ConnectionState.Limits(configuration),

@@ -1,3 +1,4 @@
+import CoreMetrics
 package import Holdfast
 package import Logging
 package import Postgres
@@ -24,6 +25,7 @@ package struct Worker: Service {
     let handlers: [String: any TaskHandler]
     private let control: WorkerControl
     private let history: LockHistory
+    let metrics = WorkerMetrics()
 
     /// - Parameters:
     ///   - configuration: Its name, queues and limits.
@@ -69,6 +71,7 @@ package struct Worker: Service {
             "Worker started",
             metadata: ["queues": "\(configuration.queues.joined(separator: ","))", "slots": "\(configuration.slots)"]
         )
+        Gauge(label: "holdfast_slots").record(configuration.slots)
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let leadership = Leadership()
         await withDiscardingTaskGroup { group in
@@ -148,10 +151,12 @@ package struct Worker: Service {
                     continue
                 }
                 running.begin(claims)
+                metrics.claimed(claims)
                 for claim in claims {
                     group.addTask {
                         let settlement = await runner.run(claim) {
                             running.freeSlot()
+                            metrics.slotsUsed.decrement()
                             signal.yield()
                         }
                         let wasFull = running.unsettled >= unsettledLimit

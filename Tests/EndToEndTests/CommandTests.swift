@@ -30,6 +30,19 @@ struct CommandTests {
         (["migrate", "--log-level", "loud"], "--log-level must be one of"),
         (["migrate", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["dev", "--port", "-1"], "--port"),
+        (["jobs", "submit", "k"], "Give a key and a value, or --file"),
+        (["jobs", "submit", "k", "v", "--priority", "10"], "--priority must be from 0 to 9"),
+        (["jobs", "submit", "k", "v", "--lock-ttl-ms", "1"], "--lock-ttl-ms must be from 1000 to 60000"),
+        (["jobs", "submit", "k", "v", "--metadata", "1,\"key\":\"x\""], "--metadata"),
+        (["jobs", "submit", "locks:k", "v"], "The key must"),
+        (["jobs", "submit", "k", "v", "--file", "-"], "With --file"),
+        (["jobs", "submit", "--file", "/nowhere", "--database-url", "host=/nowhere"], "/nowhere cannot be read"),
+        (["jobs", "wait"], "Name the jobs, or say --all"),
+        (["jobs", "wait", "x"], "x is not the number of a job"),
+        (["jobs", "list", "--state", "odd"], "odd is none"),
+        (["jobs", "retry", "1", "--queue", "q"], "are for --failed"),
+        (["nodes"], "--lock-nodes is not set"),
+        (["top", "--database-url", "host=/nowhere"], "There is no terminal"),
         (["serve", "--prot", "1"], "--prot"),
     ])
     func `a wrong command says what is wrong`(arguments: [String], says text: String) async throws {
@@ -40,7 +53,9 @@ struct CommandTests {
     @Test(arguments: [
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
         ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
-        ["audit", "sql"], ["history"], ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
+        ["audit", "sql"], ["history"], ["jobs"], ["jobs", "submit"], ["jobs", "list"], ["jobs", "show"],
+        ["jobs", "wait"], ["jobs", "cancel"], ["jobs", "retry"], ["queues", "list"], ["workers"], ["nodes"], ["top"],
+        ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
     ])
     func `help is worth reading`(command: [String]) async throws {
         let output = try await Program.run(command + ["--help"])
@@ -97,8 +112,12 @@ struct CommandTests {
                     "logging",
                     arguments: ["--log-format", "json", "--log-level", "debug"]
                 ) { worker in
-                    let job = try await intake.submit("a \"quoted\"\\nkey".replacing("\"", with: "'"), "v")
-                    _ = try await system.outcome(of: job)
+                    let answer = try await intake.post(
+                        "/v1/jobs",
+                        #"{"key":"a 'quoted'\nkey","value":"v","durationMs":0}"#,
+                        ["traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
+                    )
+                    _ = try await system.outcome(of: try #require(answer.job))
                     return worker.output
                 }
                 let lines = try output.split(separator: "\n").map { line in
@@ -108,6 +127,7 @@ struct CommandTests {
                 #expect(acquired["job.key"] == "a 'quoted'\nkey")
                 #expect(acquired["job.fence"] != nil && acquired["job.id"] != nil && acquired["worker.id"] != nil)
                 #expect(acquired["lock.votes"] == "granted,granted,granted")
+                #expect(acquired["trace.id"] == "4bf92f3577b34da6a3ce929d0e0e4736")
             }
         }
     }
@@ -157,6 +177,7 @@ struct CommandTests {
                 """
             )
             #expect(try await run("doctor", status: 1).contains("line without jobs: key empty"))
+            #expect(try await run("doctor", "--json", status: 1).contains(#""problem":"line without jobs""#))
             #expect(try await run("doctor", "--repair").contains("Lines put in order: 1."))
             #expect(try await run("doctor").contains("The queue is in order."))
         }

@@ -52,7 +52,7 @@ struct GroupCommitTests {
         batchLimit: Int,
         weight: @escaping @Sendable (Int) -> Int = { _ in 1 }
     ) -> GroupCommit<Int, String> {
-        GroupCommit(waitingLimit: waitingLimit, batchLimit: batchLimit, weight: weight) { [performer] in
+        GroupCommit("test", waitingLimit: waitingLimit, batchLimit: batchLimit, weight: weight) { [performer] in
             try await performer.perform($0)
         }
     }

@@ -69,7 +69,7 @@ struct Tokens: AsyncParsableCommand {
             }
             guard json else { return print(token.text) }
             struct Line: Encodable { let name, token: String, scopes: [String] }
-            try Tokens.printJSON(Line(name: name, token: token.text, scopes: scopes.map(\.rawValue).sorted()))
+            try Output.write(json: Line(name: name, token: token.text, scopes: scopes.map(\.rawValue).sorted()))
         }
     }
 
@@ -85,8 +85,8 @@ struct Tokens: AsyncParsableCommand {
                 struct Line: Encodable {
                     let name: String, scopes: [String], createdAt: String, expiresAt: String?, revokedAt: String?
                 }
-                return try Tokens.printJSON(
-                    entries.map {
+                return try Output.write(
+                    json: entries.map {
                         Line(
                             name: $0.name,
                             scopes: $0.scopes,
@@ -127,16 +127,6 @@ struct Tokens: AsyncParsableCommand {
         _ common: CommonOptions,
         _ body: (TokenStore) async throws -> Value
     ) async throws -> Value {
-        let settings = try await Settings(flags: common.values, file: common.configurationFile)
-        let logger = try settings.makeLogger("tokens")
-        let pool = PostgresPool(configuration: try settings.database("tokens"), size: 1, logger: logger)
-        defer { pool.close() }
-        return try await body(TokenStore(pool: pool))
-    }
-
-    private static func printJSON(_ value: some Encodable) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        try await common.withPool("tokens") { pool, _ in try await body(TokenStore(pool: pool)) }
     }
 }

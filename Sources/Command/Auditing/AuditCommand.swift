@@ -115,11 +115,8 @@ struct AuditCommand: AsyncParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let settings = try await Settings(flags: common.values, file: common.configurationFile)
-            let logger = try settings.makeLogger("audit")
-            let pool = PostgresPool(configuration: try settings.database("audit"), size: 1, logger: logger)
-            defer { pool.close() }
-            guard let head = try await Audit(pool: pool).head() else {
+            let head = try await common.withPool("audit") { pool, _ in try await Audit(pool: pool).head() }
+            guard let head else {
                 throw ValidationError("Nothing is sealed yet: a worker does that, a second or two after it writes.")
             }
             print(head)

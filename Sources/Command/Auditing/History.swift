@@ -1,7 +1,5 @@
 import ArgumentParser
-import Foundation
 import Holdfast
-import Postgres
 import Redlock
 
 /// The command `holdfast history`.
@@ -32,23 +30,15 @@ struct History: AsyncParsableCommand {
     func run() async throws {
         let lockKey: LockKey
         do { lockKey = try LockKey(key) } catch { throw ValidationError("The key \(error).") }
-        let settings = try await Settings(flags: common.values, file: common.configurationFile)
-        let logger = try settings.makeLogger("history")
-        let pool = PostgresPool(configuration: try settings.database("history"), size: 1, logger: logger)
-        defer { pool.close() }
-        var timeline = KeyTimeline(of: lockKey, pool: pool, isJSON: json)
-        let lines = try await timeline.last(last)
-        try show(lines)
-        if lines.isEmpty, !follow { Progress(isQuiet: json).say("The history has no event of key \(key).") }
-        while follow {
-            try await Task.sleep(for: .milliseconds(500))
-            try show(try await timeline.next())
+        try await common.withPool("history") { pool, _ in
+            var timeline = KeyTimeline(of: lockKey, pool: pool, isJSON: json)
+            let lines = try await timeline.last(last)
+            try Output.write(lines: lines)
+            if lines.isEmpty, !follow { Progress(isQuiet: json).say("The history has no event of key \(key).") }
+            while follow {
+                try await Task.sleep(for: .milliseconds(500))
+                try Output.write(lines: try await timeline.next())
+            }
         }
-    }
-
-    private func show(_ lines: [String]) throws {
-        guard !lines.isEmpty else { return }
-        // Not buffered, as print would: whoever follows sees it now.
-        try FileHandle.standardOutput.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
     }
 }

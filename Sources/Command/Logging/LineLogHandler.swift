@@ -62,14 +62,6 @@ struct LineLogHandler: LogHandler {
     private static func quoted(_ text: String) -> String {
         let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" }
         guard !isPlain else { return text }
-        // A client's key must not write to the operator's terminal.
-        let escaped = text.unicodeScalars.map { scalar in
-            switch scalar {
-            case "\"", "\\": "\\\(scalar)"
-            case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value): scalar.escaped(asASCII: true)
-            default: String(scalar)
-            }
-        }
-        return "\"\(escaped.joined())\""
+        return "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").printable)\""
     }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Holdfast
-import Postgres
 
 /// The command `holdfast doctor`.
 struct Doctor: AsyncParsableCommand {
@@ -15,23 +14,37 @@ struct Doctor: AsyncParsableCommand {
     @Flag(help: "Put lines in order; what workers do by themselves is left to them.")
     var repair = false
 
+    @Flag(help: "Print what is out of line, and was not repaired, as an object of JSON on a line each.")
+    var json = false
+
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try await Settings(flags: common.values, file: common.configurationFile)
-        let logger = try settings.makeLogger("doctor")
-        let pool = PostgresPool(configuration: try settings.database("doctor"), size: 1, logger: logger)
-        defer { pool.close() }
-        let operations = QueueOperations(pool: pool)
-        var problems = try await operations.problems()
-        if repair, !problems.isEmpty {
-            problems.forEach { print($0) }
-            print("Lines put in order: \(try await operations.repair()).")
-            problems = try await operations.problems()
-            if !problems.isEmpty { print("Left:") }
+        try await common.withPool("doctor") { pool, _ in
+            let operations = QueueOperations(pool: pool)
+            var problems = try await operations.problems()
+            if repair, !problems.isEmpty {
+                if !json { problems.forEach { print($0) } }
+                let count = try await operations.repair()
+                problems = try await operations.problems()
+                if !json { print("Lines put in order: \(count)." + (problems.isEmpty ? "" : "\nLeft:")) }
+            }
+            for problem in problems {
+                if json { try Output.write(json: Row(problem)) } else { print(problem) }
+            }
+            guard problems.isEmpty else { throw ExitCodes.failure }
+            if !json { print("The queue is in order.") }
         }
-        problems.forEach { print($0) }
-        guard problems.isEmpty else { throw ExitCode.failure }
-        print("The queue is in order.")
+    }
+
+    private struct Row: Encodable {
+        let problem: String, key: String?, job: Int64?, detail: String
+
+        init(_ problem: QueueOperations.Problem) {
+            self.problem = problem.name
+            key = problem.key
+            job = problem.job?.rawValue
+            detail = problem.detail
+        }
     }
 }

@@ -1,13 +1,39 @@
 import ArgumentParser
 import Holdfast
-import Postgres
 
 /// The command `holdfast queues`.
 struct Queues: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Pause, resume and limit queues.",
-        subcommands: [Pause.self, Resume.self, Limit.self]
+        abstract: "List, pause, resume and limit queues.",
+        discussion: """
+            Examples:
+              holdfast queues
+              holdfast queues pause invoices
+              holdfast queues limit invoices --jobs 100000 --line 1000
+            """,
+        subcommands: [List.self, Pause.self, Resume.self, Limit.self],
+        defaultSubcommand: List.self
     )
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the queues that have jobs, or that an operator has said something of.",
+            discussion: "The deepest first, 200 at most. It looks at every unfinished job."
+        )
+
+        @Flag(help: "Print each as an object of JSON on a line, all of them, by name.") var json = false
+        @OptionGroup var common: CommonOptions
+
+        func run() async throws {
+            try await common.withPool("queues") { pool, _ in
+                let views = QueueViews(pool: pool)
+                guard !json else { return try Output.write(lines: try await views.queues()) }
+                let queues = try await views.queueStates(limit: 200)
+                guard !queues.isEmpty else { return Progress(isQuiet: false).say("No queue has jobs.") }
+                try Output.write(lines: Queues.table(queues).lines)
+            }
+        }
+    }
 
     struct Pause: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -68,10 +94,20 @@ struct Queues: AsyncParsableCommand {
         _ common: CommonOptions,
         _ body: (QueueOperations) async throws -> Void
     ) async throws {
-        let settings = try await Settings(flags: common.values, file: common.configurationFile)
-        let logger = try settings.makeLogger("queues")
-        let pool = PostgresPool(configuration: try settings.database("queues"), size: 1, logger: logger)
-        defer { pool.close() }
-        try await body(QueueOperations(pool: pool))
+        try await common.withPool("queues") { pool, _ in try await body(QueueOperations(pool: pool)) }
+    }
+
+    static func table(_ queues: [QueueState]) -> Table {
+        var table = Table([
+            ("QUEUE", .left), ("DEPTH", .right), ("SCHEDULED", .right), ("READY LINES", .right),
+            ("RUNNING LINES", .right), ("OLDEST WAIT", .right), ("", .left),
+        ])
+        for queue in queues {
+            table.add([
+                queue.name, "\(queue.depth)", "\(queue.scheduled)", "\(queue.ready)", "\(queue.running)",
+                queue.oldestWait.map(\.short) ?? "", queue.isPaused ? "paused" : "",
+            ])
+        }
+        return table
     }
 }

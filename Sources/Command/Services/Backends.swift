@@ -83,6 +83,27 @@ extension Settings {
     func backends(_ part: String, connections: Int, _ logger: Logger) throws -> Backends {
         var database = try database(part)
         database.avoidsTableScans = true
+        let endpoints = try lockEndpoints()
+        let lockNodes = endpoints.map { RedisLockNode($0, logger: logger) }
+        let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }
+        // One connection to a node that has both roles.
+        let shared = valueEndpoint.map { endpoints.firstIndex(of: $0) } ?? 0
+        return Backends(
+            database: database,
+            pool: PostgresPool(configuration: database, size: connections, logger: logger),
+            lockNodes: lockNodes,
+            valueNode: shared.map { lockNodes[$0].connection } ?? RedisNode(valueEndpoint!, logger: logger)
+        )  // Set, or shared is 0.
+    }
+
+    /// The lock nodes alone, not connected.
+    ///
+    /// - Throws: `ValidationError` when an address is missing or cannot be understood.
+    func lockNodes(_ logger: Logger) throws -> [RedisLockNode] {
+        try lockEndpoints().map { RedisLockNode($0, logger: logger) }
+    }
+
+    private func lockEndpoints() throws -> [RedisEndpoint] {
         guard let urls = list("lock.nodes"), !urls.isEmpty else {
             throw ValidationError(
                 "--lock-nodes is not set; give it, or set HOLDFAST_LOCK_NODES, or lock.nodes in a configuration file."
@@ -95,16 +116,7 @@ extension Settings {
         guard Set(endpoints).count == endpoints.count else {
             throw ValidationError("--lock-nodes names a node twice; nodes must be independent.")
         }
-        let lockNodes = endpoints.map { RedisLockNode($0, logger: logger) }
-        let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }
-        // One connection to a node that has both roles.
-        let shared = valueEndpoint.map { endpoints.firstIndex(of: $0) } ?? 0
-        return Backends(
-            database: database,
-            pool: PostgresPool(configuration: database, size: connections, logger: logger),
-            lockNodes: lockNodes,
-            valueNode: shared.map { lockNodes[$0].connection } ?? RedisNode(valueEndpoint!, logger: logger)
-        )  // Set, or shared is 0.
+        return endpoints
     }
 
     /// The value node alone, not connected; `nil` when the settings name none.

@@ -3,8 +3,9 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import ServiceLifecycle
+import Telemetry
 
-/// A small HTTP server for probes, for a process that has no other.
+/// A small HTTP server for probes and scrapes, for a process that has no other.
 struct HealthServer {
     /// Where more routes can be added before it is run.
     let router = Router(context: BasicRequestContext.self)
@@ -34,6 +35,17 @@ struct HealthServer {
                 status: .serviceUnavailable,
                 headers: [.contentType: "application/problem+json", .retryAfter: "1"],
                 body: ResponseBody(byteBuffer: ByteBuffer(bytes: body))
+            )
+        }
+    }
+
+    /// Serves what the process counts, too.
+    func show(_ metrics: MetricsRegistry) {
+        router.get("metrics") { _, _ in
+            Response(
+                status: .ok,
+                headers: [.contentType: MetricsRegistry.contentType],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: await metrics.render()))
             )
         }
     }

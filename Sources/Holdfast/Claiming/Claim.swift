@@ -13,6 +13,8 @@ package struct Claim: Sendable {
     package var jobs: [ClaimedJob]
     /// How long a foreign holder has kept the head out so far; `nil` when none has.
     package let waited: Duration?
+    /// How long it was ready before it was claimed.
+    package let wasReady: Duration
 
     package init(
         key: LockKey,
@@ -21,7 +23,8 @@ package struct Claim: Sendable {
         headPlace: Int64,
         queue: String,
         jobs: [ClaimedJob],
-        waited: Duration?
+        waited: Duration?,
+        wasReady: Duration = .zero
     ) {
         self.key = key
         self.worker = worker
@@ -30,6 +33,7 @@ package struct Claim: Sendable {
         self.queue = queue
         self.jobs = jobs
         self.waited = waited
+        self.wasReady = wasReady
     }
 }
 

@@ -60,7 +60,8 @@ extension JobStore {
                     headPlace: try line.decode(Int64.self, at: 2),
                     queue: try line.decode(String.self, at: 3),
                     jobs: [],
-                    waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds)
+                    waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds),
+                    wasReady: .microseconds(try line.decode(Int64.self, at: 7))
                 )
             }
             if !claims.isEmpty {

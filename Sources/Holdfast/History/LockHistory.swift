@@ -26,7 +26,7 @@ package struct LockHistory: Sendable {
 
     /// - Parameter write: Writes events of claims that still have their lines; the time of each, `nil` for a stale claim's.
     package init(write: @escaping @Sendable ([LockEvent]) async throws -> [PostgresTimestamp?]) {
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2, perform: write)
+        batches = GroupCommit("history", waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2, perform: write)
     }
 
     /// Writes an event of a claim that still has its line; it is durable when this returns.

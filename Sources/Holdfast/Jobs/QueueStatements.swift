@@ -101,7 +101,8 @@ enum QueueStatements {
                 from free
                 where k.lock_key = free.lock_key
                 returning k.lock_key, k.fence, k.head_place, k.queue, k.priority, k.ready_at,
-                    (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us)
+                    (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us,
+                    (extract(epoch from clock_timestamp() - k.ready_at) * 1000000)::bigint as ready_us)
             select *
             from held
             order by priority, ready_at

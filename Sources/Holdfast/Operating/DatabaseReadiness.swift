@@ -25,22 +25,15 @@ package actor DatabaseReadiness {
     }
 
     private static func look(at pool: PostgresPool) async -> String? {
-        await withTaskGroup(of: String?.self) { group in
-            group.addTask {
-                do {
-                    let version = try await pool.execute(version, [], within: deadline)[0].decode(Int.self, at: 0)
-                    guard version < Migrator.latest else { return nil }
-                    return "the schema is version \(version), and \(Migrator.latest) is needed: run holdfast migrate"
-                } catch {
-                    return "the database is away"
-                }
+        let reason: String?? = await within(deadline) {
+            do {
+                let version = try await pool.execute(version, [], within: deadline)[0].decode(Int.self, at: 0)
+                guard version < Migrator.latest else { return nil }
+                return "the schema is version \(version), and \(Migrator.latest) is needed: run holdfast migrate"
+            } catch {
+                return "the database is away"
             }
-            group.addTask {
-                try? await Task.sleep(for: deadline)  // Cancelled: the answer came first.
-                return "the database does not answer"
-            }
-            defer { group.cancelAll() }
-            return await group.next()!  // There are two.
         }
+        return reason ?? "the database does not answer"
     }
 }

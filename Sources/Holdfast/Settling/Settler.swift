@@ -1,5 +1,7 @@
+import CoreMetrics
 package import Logging
 package import Redlock
+import Tracing
 
 /// Settles the claims of one worker in batches, and does not give up while the database is away.
 package struct Settler: Sendable {
@@ -8,6 +10,7 @@ package struct Settler: Sendable {
     private let clock: any MonotonicClock
     private let chance: @Sendable () -> Double
     private let logger: Logger
+    private let metrics = SettleMetrics()
 
     package init(store: JobStore, logger: Logger) {
         self.init(logger: logger) { try await store.settle($0, inDoubt: $1) }
@@ -28,7 +31,9 @@ package struct Settler: Sendable {
         self.clock = clock
         self.chance = chance
         self.logger = logger
-        batches = GroupCommit(waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) { try await record($0, false) }
+        batches = GroupCommit("settle", waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) {
+            try await record($0, false)
+        }
     }
 
     /// Records a settlement; concurrent calls share a transaction.
@@ -36,6 +41,18 @@ package struct Settler: Sendable {
     /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Settlement) async -> SettlementResult? {
+        let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
+        guard JobTrace.isOn, let first = jobs.first else { return await settleUntilRecorded(settlement) }
+        return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
+            // One transaction for all of them: a part of the first one's trace, and linked to the others'.
+            for job in jobs.dropFirst() where job.traceparent != nil {
+                span.addLink(SpanLink(context: JobTrace.context(of: job.traceparent), attributes: [:]))
+            }
+            return await settleUntilRecorded(settlement)
+        }
+    }
+
+    private func settleUntilRecorded(_ settlement: Settlement) async -> SettlementResult? {
         var backoff: Duration = .milliseconds(20)
         var inDoubt = false
         var end: ContinuousClock.Instant?
@@ -44,8 +61,10 @@ package struct Settler: Sendable {
                 // After a failure alone, so that one that cannot be recorded does not hold back the others.
                 let result =
                     inDoubt ? try await settleAlone(settlement) : try await batches.submit(settlement)
+                metrics.count(result, of: settlement)
                 guard result == .busy else { return result }
             } catch {
+                metrics.failed.increment()
                 if !inDoubt {
                     logger.warning(
                         "Settlement delayed",

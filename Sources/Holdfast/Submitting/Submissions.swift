@@ -1,5 +1,7 @@
+import CoreMetrics
 import Postgres
 import Redlock
+import Tracing
 
 /// Stores jobs as they are submitted; concurrent submissions share a statement and a commit.
 package struct Submissions: Sendable {
@@ -14,6 +16,9 @@ package struct Submissions: Sendable {
     private let wakeups: Wakeups
     private let store: JobStore
     private let limits: QueueLimits
+    private let metrics = SubmitMetrics()
+    /// The most bytes of jobs that wait for a statement.
+    package let waitingLimit: Int
 
     /// - Parameters:
     ///   - store: Where jobs are stored.
@@ -30,7 +35,8 @@ package struct Submissions: Sendable {
         self.wakeups = wakeups
         let limits = QueueLimits()
         self.limits = limits
-        batches = GroupCommit(waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
+        self.waitingLimit = waitingLimit
+        batches = GroupCommit("submit", waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
             Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
         } perform: { jobs in
             if let storeAll { return try await storeAll(jobs) }
@@ -69,17 +75,56 @@ package struct Submissions: Sendable {
     ///
     /// - Throws: ``SubmissionRefusal``, ``PostgresError``, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
-        let receipt = try await batches.submit(job).get()
-        if receipt.isNew { wakeups.ready(job.queue) }
-        return receipt
+        do {
+            let receipt = try await Self.traced([job]) { try await batches.submit($0[0]).get() }
+            if receipt.isNew {
+                metrics.accepted.increment()
+                wakeups.ready(job.queue)
+            }
+            return receipt
+        } catch {
+            metrics.refused(error)
+            throw error
+        }
     }
 
     /// Stores a batch of jobs by themselves, in one commit, all or none.
     ///
     /// - Throws: ``BatchRefusal`` or ``PostgresError``.
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
-        let receipts = try await store.submitWhole(jobs, limits)
-        for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
-        return receipts
+        do {
+            let receipts = try await Self.traced(jobs) { try await store.submitWhole($0, limits) }
+            metrics.accepted.increment(by: receipts.count(where: \.isNew))
+            for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
+            return receipts
+        } catch {
+            metrics.refused((error as? BatchRefusal)?.refusal ?? error)
+            throw error
+        }
+    }
+
+    /// Stores jobs in a span, which theirs will belong to.
+    private static func traced<Value: Sendable>(
+        _ jobs: [NewJob],
+        _ body: ([NewJob]) async throws -> Value
+    ) async throws -> Value {
+        guard JobTrace.isOn else { return try await body(jobs) }
+        let context = ServiceContext.current ?? JobTrace.context(of: jobs.first?.traceparent)
+        return try await withSpan("submit", context: context, ofKind: .producer) { span in
+            span.attributes["holdfast.jobs"] = jobs.count
+            return try await body(
+                jobs.map { job in
+                    var job = job
+                    job.traceparent = JobTrace.traceparent(in: span, else: job.traceparent)
+                    return job
+                }
+            )
+        }
+    }
+
+    /// How many jobs wait for a statement, and how many bytes they are.
+    package var waiting: (count: Int, bytes: Int) {
+        let (count, weight) = batches.waiting
+        return (count, weight)
     }
 }

@@ -42,8 +42,10 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     private let inFlightLimit: Int
     private let weight: @Sendable (Item) -> Int
     private let perform: @Sendable ([Item]) async throws -> [Output]
+    private let metrics: BatchMetrics
 
     /// - Parameters:
+    ///   - name: What its batches are counted as.
     ///   - waitingLimit: The weight of the items that may wait for a batch; more are refused.
     ///   - batchLimit: The weight of the items in one batch; one item goes whatever it weighs.
     ///   - inFlightLimit: How many batches may be under way at once; with more than one, an item may be done before one that
@@ -52,6 +54,7 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     ///   - perform: Does a batch, within a deadline of its own; one output for each item, in the items' order. It is not
     ///     cancelled when a caller is: it works for the others too.
     package init(
+        _ name: String,
         waitingLimit: Int,
         batchLimit: Int,
         inFlightLimit: Int = 1,
@@ -63,7 +66,11 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
         self.inFlightLimit = inFlightLimit
         self.weight = weight
         self.perform = perform
+        metrics = BatchMetrics(name)
     }
+
+    /// How many items wait for a batch, and what they weigh.
+    package var waiting: (count: Int, weight: Int) { state.withLock { ($0.waiting.count, $0.weight) } }
 
     /// Adds an item to the next batch, and waits for that to be done.
     ///
@@ -75,8 +82,8 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
         if case .done(let result) = turn { return try result.get() }
         let others = takeOthers(besides: weight(item))
         let items = [item] + others.map(\.item)
-        let result = await Task { [perform] in
-            let outputs = try await perform(items)
+        let result = await Task { [perform, metrics] in
+            let outputs = try await metrics.measuring(items.count) { try await perform(items) }
             precondition(outputs.count == items.count, "one output for each item")
             return outputs
         }.result

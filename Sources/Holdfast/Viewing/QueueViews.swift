@@ -55,6 +55,30 @@ package struct QueueViews: Sendable {
         try await texts(ViewStatements.queues, [.text(name)])
     }
 
+    /// The deepest queues, at most so many; it looks at every unfinished job.
+    ///
+    /// - Throws: ``PostgresError``.
+    package func queueStates(limit: Int32) async throws -> [QueueState] {
+        try await pool.execute(ViewStatements.queueStates, [.text(nil), .int32(limit)], within: deadline)
+            .map { try QueueState($0) }
+    }
+
+    /// How many workers are alive, and how many lines they have claimed.
+    ///
+    /// - Throws: ``PostgresError``.
+    package func workerCounts() async throws -> (workers: Int, claims: Int) {
+        let row = try await pool.execute(ViewStatements.workerCounts, [], within: deadline)[0]
+        return (try row.decode(Int.self, at: 0), try row.decode(Int.self, at: 1))
+    }
+
+    /// How many numbers of jobs have been drawn, and when, by the database's clock; `nil` for a role that may not know.
+    ///
+    /// - Throws: ``PostgresError``.
+    package func numbersDrawn() async throws -> (count: Int64?, at: PostgresTimestamp) {
+        let row = try await pool.execute(ViewStatements.lastJob, [], within: deadline)[0]
+        return (try row.decodeIfPresent(Int64.self, at: 0), try row.decode(PostgresTimestamp.self, at: 1))
+    }
+
     /// The workers that are alive.
     package func workers() async throws -> [String] { try await texts(ViewStatements.workers, []) }
 

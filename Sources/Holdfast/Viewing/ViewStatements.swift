@@ -157,6 +157,27 @@ enum ViewStatements {
         isPrepared: false
     )
 
+    /// The queues that have jobs, or that an operator has said something of: `q`, `j` and `l`; `$1` is one, or null.
+    private static let fromQueues = """
+        from (
+            select j.queue as name, count(*) as depth,
+                   count(*) filter (where j.place is null and j.run_at > now()) as scheduled
+            from holdfast.jobs j
+            where $1::text is null or j.queue = $1
+            group by j.queue) j
+        full join (
+            select *
+            from holdfast.queues q
+            where $1::text is null or q.name = $1) q using (name)
+        left join lateral (
+            select count(*) filter (where k.held_by is null and k.ready_at <= now()) as ready,
+                   count(*) filter (where k.held_by is not null) as running,
+                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null)) * 1000)::bigint
+                       as oldest_wait_ms
+            from holdfast.key_lines k
+            where k.queue = name) l on true
+        """
+
     static let queues = Statement(
         name: "show_queues",
         sql: """
@@ -165,26 +186,32 @@ enum ViewStatements {
                 'jobLimit', q.job_limit, 'lineLimit', q.line_limit, 'depth', coalesce(j.depth, 0),
                 'scheduled', coalesce(j.scheduled, 0), 'ready', coalesce(l.ready, 0), 'running', coalesce(l.running, 0),
                 'oldestWaitMs', greatest(l.oldest_wait_ms, 0)))::text
-            from (
-                select j.queue as name, count(*) as depth,
-                       count(*) filter (where j.place is null and j.run_at > now()) as scheduled
-                from holdfast.jobs j
-                where $1::text is null or j.queue = $1
-                group by j.queue) j
-            full join (
-                select *
-                from holdfast.queues q
-                where $1::text is null or q.name = $1) q using (name)
-            left join lateral (
-                select count(*) filter (where k.held_by is null and k.ready_at <= now()) as ready,
-                       count(*) filter (where k.held_by is not null) as running,
-                       (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null)) * 1000)::bigint
-                           as oldest_wait_ms
-                from holdfast.key_lines k
-                where k.queue = name) l on true
+            \(fromQueues)
             order by name
             """,
         isPrepared: false
+    )
+
+    /// The deepest queues, as ``queues`` has them.
+    static let queueStates = Statement(
+        name: "queue_states",
+        sql: """
+            select name, q.paused_at is not null, coalesce(j.depth, 0), coalesce(j.scheduled, 0), coalesce(l.ready, 0),
+                   coalesce(l.running, 0), l.oldest_wait_ms
+            \(fromQueues)
+            order by coalesce(j.depth, 0) desc, name
+            limit $2
+            """,
+        isPrepared: false
+    )
+
+    static let workerCounts = Statement(
+        name: "count_workers",
+        sql: """
+            select count(*), coalesce(sum((select count(*) from holdfast.key_lines k where k.held_by = w.id)), 0)::bigint
+            from holdfast.workers w
+            where w.lease_until > clock_timestamp()
+            """
     )
 
     static let workers = Statement(
@@ -209,6 +236,46 @@ enum ViewStatements {
             select a.id
             from unnest($1::bigint[]) as a(id)
             where not exists (select from holdfast.jobs j where j.id = a.id)
+            """
+    )
+
+    /// The states of those of some jobs that are finished.
+    static let outcomes = Statement(
+        name: "job_outcomes",
+        sql: "select f.id, f.state from holdfast.finished_jobs f where f.id = any ($1::bigint[])"
+    )
+
+    /// How many unfinished jobs there are, and the time.
+    static let countUnfinished = Statement(
+        name: "count_unfinished",
+        sql: """
+            select count(*), clock_timestamp()
+            from holdfast.jobs j
+            where ($1::text is null or j.queue = $1) and ($2::text is null or j.lock_key = $2)
+            """,
+        isPrepared: false
+    )
+
+    /// How many jobs have finished since, by state.
+    static let finishedSince = Statement(
+        name: "finished_since",
+        sql: """
+            select f.state, count(*)
+            from holdfast.finished_jobs f
+            where f.finished_at >= $1 and ($2::text is null or f.queue = $2) and ($3::text is null or f.lock_key = $3)
+            group by f.state
+            """,
+        isPrepared: false
+    )
+
+    /// How many numbers of jobs have been drawn; null for who may not know.
+    static let lastJob = Statement(
+        name: "last_job",
+        sql: """
+            select case when has_sequence_privilege('holdfast.jobs_id_seq', 'select') then (
+                select coalesce(s.last_value, 0)
+                from pg_sequences s
+                where s.schemaname = 'holdfast' and s.sequencename = 'jobs_id_seq') end, clock_timestamp()
             """
     )
 

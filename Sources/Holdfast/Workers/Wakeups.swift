@@ -35,19 +35,25 @@ package final class Wakeups: Sendable {
         if queues.withLock({ $0.insert(queue).inserted }) { change.yield() }
     }
 
+    /// Sends what was said, for one who does not ``run()``.
+    package func flush() async {
+        let ready = queues.withLock { queues in
+            defer { queues = [] }
+            return Array(queues)
+        }
+        guard !ready.isEmpty else { return }
+        do {
+            _ = try await pool.execute(Self.notify, [.texts(ready)], within: .seconds(2))
+        } catch {
+            // Workers find the line when they poll.
+            logger.debug("Workers not notified", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Sends notifications until the task is cancelled.
     package func run() async {
         for await _ in changes {
-            let ready = queues.withLock { queues in
-                defer { queues = [] }
-                return Array(queues)
-            }
-            do {
-                _ = try await pool.execute(Self.notify, [.texts(ready)], within: .seconds(2))
-            } catch {
-                // Workers find the line when they poll.
-                logger.debug("Workers not notified", metadata: ["error": "\(error)"])
-            }
+            await flush()
             try? await Task.sleep(for: Self.pause)  // Cancelled: the stream ends as well.
         }
     }

@@ -20,6 +20,9 @@ struct ItemSplitter: ~Copyable {
 
     init(_ form: Form) { self.form = form }
 
+    /// How many bytes of an item that has not ended have come in.
+    var pending: Int { item.count }
+
     /// Takes bytes in.
     ///
     /// - Parameters:

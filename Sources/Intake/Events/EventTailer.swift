@@ -43,6 +43,9 @@ final class EventTailer: Sendable {
         self.logger = logger
     }
 
+    /// How many listen now.
+    var listenerCount: Int { state.withLock { $0.listeners.count } }
+
     /// Listens from now on.
     ///
     /// - Throws: ``Problem`` when there are too many listeners, or the intake shuts down; `PostgresError`.

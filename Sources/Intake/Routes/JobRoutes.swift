@@ -196,13 +196,7 @@ extension Request {
     /// The trace context, when it is one: a bad one is as none.
     var traceparent: String? {
         guard let text = headers[HTTPField.Name("traceparent")!] else { return nil }  // A valid name.
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        let isValid =
-            text.utf8.count <= 128 && parts.count >= 4 && parts.prefix(4).map(\.utf8.count) == [2, 32, 16, 2]
-            && parts.prefix(4).allSatisfy {
-                $0.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-            }
-        return isValid ? text : nil
+        return TraceParent(text) == nil ? nil : text
     }
 
     /// Reads a body that is of no use.

@@ -10,7 +10,7 @@ struct NodeRoutes: Sendable {
 
     func add(read: some RouterMethods<IntakeContext>) {
         read.get("v1/nodes") { _, _ in
-            let trips = await roundTrips()
+            let trips = await RedisLockNode.roundTrips(to: lockNodes, within: Self.deadline)
             return JSONResponse.make(
                 JSONWriter.object { writer in
                     writer.array("nodes", Array(zip(lockNodes, trips))) { writer, item in
@@ -48,7 +48,8 @@ struct NodeRoutes: Sendable {
     ///
     /// `nil` when it is free on a quorum.
     func foreignHold(of key: LockKey) async -> String? {
-        let replies = await asking(RedisCommand("PTTL", RedlockConfiguration().prefix + key.text)) { $0 }
+        let question = RedisCommand("PTTL", RedlockConfiguration().prefix + key.text)
+        let replies = await RedisLockNode.ask(lockNodes, question, within: Self.deadline) { $0 }
         let held = zip(lockNodes, replies).compactMap { node, reply -> (name: String, left: Int64?)? in
             guard case .integer(let left)? = reply, left != -2 else { return nil }  // No such lock there.
             return (node.name, left < 0 ? nil : left)
@@ -66,30 +67,6 @@ struct NodeRoutes: Sendable {
         return String(decoding: cause, as: UTF8.self)
     }
 
-    /// How long each node takes to answer; `nil` for one that does not.
-    private func roundTrips() async -> [Duration?] {
-        let start = ContinuousClock.now
-        return await asking(RedisCommand("PING")) { _ in start.duration(to: .now) }
-    }
-
-    /// Asks all nodes at once; `nil` for one that does not answer.
-    private func asking<Value: Sendable>(
-        _ command: RedisCommand,
-        _ transform: @escaping @Sendable (RedisReply) -> Value
-    ) async -> [Value?] {
-        await withTaskGroup(of: (Int, Value?).self) { group in
-            for (index, node) in lockNodes.enumerated() where node.connection.isConnected {
-                group.addTask {
-                    // What is wrong with a node the log says.
-                    let reply = try? await node.connection.send(command, within: Self.deadline)
-                    return (index, reply.map(transform))
-                }
-            }
-            var values = [Value?](repeating: nil, count: lockNodes.count)
-            for await (index, value) in group { values[index] = value }
-            return values
-        }
-    }
 }
 
 extension Duration {

@@ -23,6 +23,9 @@ final class ConnectionTable: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
+    /// How many connections are open.
+    var count: Int { open.withLock(\.count) }
+
     /// Takes a new connection in; when there are too many, the one that has waited longest for its client is closed.
     ///
     /// - Returns: Whether there is a place for it.

@@ -7,6 +7,8 @@ package final class PostgresPool: Sendable {
     private typealias Waiter = CheckedContinuation<Result<PostgresConnection, PostgresError>, Never>
 
     private let configuration: PostgresConfiguration
+    /// How many connections there are at most.
+    package let size: Int
     private let acquireTimeout: Duration
     private let logger: Logger
     private let state: Mutex<PoolState<PostgresConnection, Waiter>>
@@ -27,6 +29,7 @@ package final class PostgresPool: Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        self.size = size
         self.acquireTimeout = acquireTimeout
         self.logger = logger
         state = Mutex(PoolState(size: size))

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Holdfast
 import Logging
 import ServiceLifecycle
@@ -37,6 +38,7 @@ extension Worker {
                 leadership.suspend(for: WorkerRegistry.heartbeatInterval * 2)
                 throw error
             }
+            metrics.leader.record(pulse.leads ? 1 : 0)
             if leadership.take(pulse) {
                 logger.info(
                     pulse.leads ? "Leads upkeep" : "Leads upkeep no more",

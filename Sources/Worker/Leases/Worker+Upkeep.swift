@@ -1,3 +1,4 @@
+import CoreMetrics
 import Holdfast
 import Logging
 import Synchronization
@@ -51,6 +52,7 @@ extension Worker {
     private func rescue(_ id: WorkerID, _ onReady: () -> Void) async throws {
         let rescued = try await registry.rescue()
         guard !rescued.isEmpty else { return }
+        metrics.rescuedLines.increment(by: Set(rescued).count)
         logger.warning(
             "Rescued lines of workers whose lease lapsed",
             metadata: ["lines": "\(Set(rescued).count)", "worker.id": "\(id)"]

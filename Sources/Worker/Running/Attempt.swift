@@ -4,6 +4,7 @@ import PlantedBugs
 import Postgres
 import Redlock
 import Synchronization
+import Tracing
 
 /// One attempt of a job: acquire, record, run, release, note what became of it.
 struct Attempt: Sendable {
@@ -36,24 +37,51 @@ struct Attempt: Sendable {
             ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
             return false
         }
+        guard JobTrace.isOn else { return await run(handler, nil) }
+        return await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
+            span.updateAttributes { attributes in
+                attributes["holdfast.job.id"] = job.id.rawValue
+                attributes["holdfast.job.kind"] = job.kind
+                attributes["holdfast.job.attempt"] = job.attempt
+                attributes["holdfast.job.fence"] = job.fence.rawValue
+                attributes["holdfast.queue"] = claim.queue
+                attributes["holdfast.claim.fence"] = claim.fence.rawValue
+                attributes["holdfast.claim.waited_ms"] = claim.wasReady.milliseconds
+            }
+            return await run(handler, span)
+        }
+    }
+
+    private func run(_ handler: any TaskHandler, _ span: (any Span)?) async -> Bool {
         let start = runner.clock.now
         let token = "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
         // A shorter one is as safe: the hold is extended while the task runs.
         let ttl = min(job.lockTTL, runner.redlock.configuration.longestTTL)
-        switch await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl) {
+        let acquisition =
+            span == nil
+            ? await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl)
+            : await withSpan("acquire") { _ in await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl) }
+        switch acquisition {
         case .granted(let hold):
-            return await run(handler, under: hold, since: start)
+            return await run(handler, under: hold, since: start, span)
         case .held(let votes):
+            span?.attributes["holdfast.outcome"] = "kept out"
             wait(votes)
             return false
         case .noQuorum(let votes):
+            span?.attributes["holdfast.outcome"] = "no quorum"
             logger.debug("No quorum for the lock", metadata: ["lock.votes": "\(votes.summary)"])
             giveBack(after: runner.redlock.configuration.nextRetryDelay())
             return false
         }
     }
 
-    private func run(_ handler: any TaskHandler, under hold: Hold, since start: ContinuousClock.Instant) async -> Bool {
+    private func run(
+        _ handler: any TaskHandler,
+        under hold: Hold,
+        since start: ContinuousClock.Instant,
+        _ span: (any Span)?
+    ) async -> Bool {
         logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.summary)"])
         let begun = Mutexed<PostgresTimestamp?>(nil)
         let validUntil = Mutexed(hold.validUntil)
@@ -69,7 +97,11 @@ struct Attempt: Sendable {
                 try Task.checkCancellation()
                 let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.work.progress.post)
                 do {
-                    try await runner.work.tasks.run(job.id) { try await handler.run(context) }
+                    let isTraced = span != nil
+                    try await runner.work.tasks.run(job.id) {
+                        guard isTraced else { return try await handler.run(context) }
+                        try await withSpan("task") { _ in try await handler.run(context) }
+                    }
                 } catch let refusal as TaskRefusal {
                     // Here, because the attempt may end as lost before it is known how its task did.
                     noteRefusal(refusal.description)
@@ -78,8 +110,11 @@ struct Attempt: Sendable {
                 if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
+        span?.attributes["holdfast.outcome"] = outcome.name
+        if let reason = outcome.reason { span?.setStatus(SpanStatus(code: .error, message: reason)) }
         // A process that was frozen finds out late that its hold had ended.
         let ended = min(runner.clock.now, validUntil.value)
+        runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
         let votes = await runner.redlock.release(hold)
         if case .stale = outcome {
             // Nothing was recorded of this hold, and nothing was done under it.
@@ -97,7 +132,9 @@ struct Attempt: Sendable {
         event.token = hold.token
         event.votes = hold.votes
         event.validity = hold.acquiredAt.duration(to: hold.validUntil)
-        event.waited = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        event.waited = wait
+        runner.metrics.acquired(after: wait)
         await ledger.settled()
         try Task.checkCancellation()
         do {

@@ -13,6 +13,7 @@ package struct ClaimRunner: Sendable {
     let work: RunningWork
     let clock: any MonotonicClock
     let logger: Logger
+    let metrics = WorkerMetrics()
 
     /// - Parameters:
     ///   - configuration: The worker's.
@@ -76,6 +77,9 @@ package struct ClaimRunner: Sendable {
             logger[metadataKey: "job.key"] = "\(claim.key)"
             logger[metadataKey: "job.fence"] = "\(job.fence)"
             logger[metadataKey: "job.attempt"] = "\(job.attempt)"
+            if let trace = job.traceparent.flatMap(TraceParent.init) {
+                logger[metadataKey: "trace.id"] = "\(trace.traceID)"
+            }
             let isFirst = index == 0
             let attempt = Attempt(
                 job: job,

@@ -57,6 +57,11 @@ enum Outcome: Sendable {
         }
     }
 
+    /// All that ``name`` may be.
+    static let names = [
+        "succeeded", "interrupted", "outage", "stale", "refused", "lost", "overrun", "cancelled", "failed", "snoozed",
+    ]
+
     var name: String {
         switch self {
         case .succeeded: "succeeded"

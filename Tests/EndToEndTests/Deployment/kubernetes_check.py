@@ -82,11 +82,23 @@ def check_lock_nodes(path):
         expect([len(f) for f in found] == [count], f"the disruption budget of {component} is about {found}")
 
 
+def check_scraping(o, labels, pod):
+    """Who scrapes finds intakes and workers by their annotations, at a port where they listen."""
+    notes = o["spec"]["template"]["metadata"].get("annotations", {})
+    wanted = labels.get(COMPONENT) in ("intake", "worker")
+    expect(("prometheus.io/scrape" in notes) == wanted, f"{o['metadata']['name']} is scraped, or not, by mistake")
+    if wanted:
+        ports = {str(p["containerPort"]) for c in pod["containers"] for p in c["ports"]}
+        expect(notes["prometheus.io/port"] in ports, f"{o['metadata']['name']} is scraped where nobody listens")
+        expect(notes["prometheus.io/path"] == "/metrics", f"{o['metadata']['name']} is scraped at another path")
+
+
 def check_kubernetes(path):
     maps = {m["metadata"]["name"]: m["data"] for m in objects(path, "ConfigMap")}
     made = list(pods(path))
     for o, labels, pod in made:
         check_pod(o, pod, maps)
+        check_scraping(o, labels, pod)
         if "selector" in o["spec"]:
             expect(selects(o["spec"]["selector"], labels), f"{o['metadata']['name']} does not select its pods")
             others = [p["metadata"]["name"] for p, l, _ in made if p is not o and selects(o["spec"]["selector"], l)]

@@ -117,6 +117,15 @@ final class TestSystem: Sendable {
         }
     }
 
+    /// Lends a worker's health port, where it shows what it counts.
+    func withMeasuredWorker<Value: Sendable>(_ body: (IntakeProcess) async throws -> Value) async throws -> Value {
+        let port = FreePort.find()
+        return try await withWorker(arguments: ["--health-port", "\(port)"]) { worker in
+            try await eventually("it listens") { !FreePort.isFree(port) }
+            return try await body(IntakeProcess(program: worker, base: "http://127.0.0.1:\(port)"))
+        }
+    }
+
     /// Lends so many workers.
     func withWorkers<Value: Sendable>(_ count: Int, _ body: () async throws -> Value) async throws -> Value {
         guard count > 0 else { return try await body() }

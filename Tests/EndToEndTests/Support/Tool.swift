@@ -22,6 +22,12 @@ enum Tool {
         try await run(repository.appending(path: ".build/python/bin/\(name)"), arguments, environment)
     }
 
+    /// Says something to a Redis node.
+    static func redis(_ url: String, _ command: String...) async throws {
+        let result = try await run(URL(filePath: "/usr/bin/redis-cli"), ["-u", url] + command)
+        guard result.status == 0 else { throw Program.Failed(description: result.output) }
+    }
+
     /// Runs a program to its end.
     static func run(
         _ program: URL,

@@ -1,0 +1,19 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Telemetry
+
+/// `GET /metrics`, for Prometheus.
+struct MetricsRoute: Sendable {
+    let metrics: MetricsRegistry
+
+    func add(read: some RouterMethods<IntakeContext>) {
+        read.get("metrics") { _, _ in
+            Response(
+                status: .ok,
+                headers: [.contentType: MetricsRegistry.contentType, .cacheControl: "no-store"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: await metrics.render()))
+            )
+        }
+    }
+}
