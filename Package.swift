@@ -320,6 +320,7 @@ let package = Package(
                 "Intake",
                 "Postgres",
                 "Redis",
+                "Redlock",
                 "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
