@@ -349,6 +349,7 @@ let package = Package(
                 "Intake",
                 "Postgres",
                 "Redis",
+                "Redlock",
                 "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -1,4 +1,6 @@
 import Foundation
+import Holdfast
+import Redlock
 import TestSupport
 import Testing
 
@@ -27,6 +29,35 @@ struct JSONFuzzTests {
     ])
     func `a number's text is JavaScript's`(number: String, text: String) throws {
         #expect(try JSONParser.parse(number.utf8).text == text)
+    }
+
+    @Test func `whatever is sent, a job that is taken is within its bounds`() throws {
+        let seed = UInt64.random(in: 1...1_000_000)
+        var mutations = try Mutations(
+            of: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Corpus"),
+            words: [
+                "\"key\":", "\"locks:\"", "\\u0000", "null", "-1", "99999999999999999999", "1e2", "\"\"", ",", "{}",
+            ],
+            seed: seed
+        )
+        var taken = 0
+        let failure = mutations.failure(among: 10_000) { bytes in
+            guard let fields = try? JSONFields.parse(bytes),
+                let job = try? NewJobReader.read(fields, traceparent: nil, hasIdempotencyKey: true)
+            else { return nil }
+            taken += 1
+            let key = job.key.text
+            let isSound =
+                !key.isEmpty && !key.utf8.contains(0) && !job.value.utf8.contains(0)
+                && !["locks:", "holdfast:"].contains(where: key.hasPrefix)
+                && NewJob.lockTTLRange.contains(Int64(job.lockTTL / .milliseconds(1)))
+                && NewJob.durationRange.contains(Int64(job.duration / .milliseconds(1)))
+                && NewJob.maxAttemptsRange.contains(Int64(job.maxAttempts))
+                && NewJob.priorityRange.contains(Int64(job.priority))
+            return isSound ? nil : "taken as \(job)"
+        }
+        #expect(failure == nil, "seed \(seed)")
+        #expect(taken > 0)
     }
 
     @Test func `a text that is written is read back`() throws {
