@@ -11,5 +11,6 @@ package enum Migrations {
         (4, "tokens", String(decoding: PackageResources._004_tokens_sql, as: UTF8.self)),
         (5, "audit", String(decoding: PackageResources._005_audit_sql, as: UTF8.self)),
         (6, "long_history", String(decoding: PackageResources._006_long_history_sql, as: UTF8.self)),
+        (10, "time_indexes", String(decoding: PackageResources._010_time_indexes_sql, as: UTF8.self)),
     ]
 }

@@ -1,0 +1,25 @@
+// What the tables of events have in common.
+
+import { element } from "./dom.js";
+import { micros } from "./format.js";
+
+/** Each node's answer, as a row of signs: their shapes differ, not their colours only. */
+export function votes(list) {
+    if (!list?.length) return element("span", { class: "none" }, "–");
+    const signs = { granted: "✓", held: "✕", unreachable: "∅", late: "⏱", quarantined: "Q", stepped: "±" };
+    return element("span", { class: "votes" }, list.map(({ node, verdict, us }) =>
+        element("span", { class: `vote ${verdict}`, title: `${node}: ${verdict}, ${micros(us)}`, role: "img", "aria-label": `${node} ${verdict}` },
+            signs[verdict] ?? "?")));
+}
+
+export const eventName = (event) =>
+    element("span", { class: `event ${event.outcome === "failed" ? "failed" : event.event}` },
+        event.event, event.outcome && event.outcome !== event.event ? element("small", {}, ` ${event.outcome}`) : null);
+
+export const worker = (id, names) => id === undefined ? "–" : names?.get(id) ?? `worker ${id}`;
+
+/** How long something took that an event tells of: the wait before it, or the hold that it ended. */
+export function span(event) {
+    if (event.event === "acquired") return "";
+    return event.heldUs === undefined ? "" : `held ${micros(event.heldUs)}`;
+}

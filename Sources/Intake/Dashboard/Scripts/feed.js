@@ -1,0 +1,133 @@
+// Fills a model: with what happens, and with the history of the time that is looked at.
+
+import { get, listen, repeat } from "./api.js";
+
+/** A lock is extended at least this often, so that each hold shows in a span of this length. */
+const longestTTL = 60_000;
+const longestSpan = 7_200_000;
+const pageSize = 1000;
+const mostPages = 5;
+
+export class Feed {
+    /** From when to when the model has all; null before the first answer. */
+    loaded = null;
+    /** Whether a span had more events than were read. */
+    isCutShort = false;
+    #model;
+    #key;
+    #onChange;
+    #onState;
+    #loading = Promise.resolve();
+
+    /**
+     * @param model - What to fill.
+     * @param onChange - Told that the model has changed.
+     * @param onState - Told an error, or null when all is well.
+     * @param key - Only this key's; null for all.
+     */
+    constructor(model, { onChange, onState, key = null }) {
+        this.#model = model;
+        this.#onChange = onChange;
+        this.#onState = onState;
+        this.#key = key;
+    }
+
+    /** Loads the last `span` milliseconds, and follows what happens from then on. */
+    async start(span) {
+        await this.#poll();
+        listen(`/v1/events${this.#key === null ? "" : `?${this.#query({})}`}`, (event) => {
+            if (this.#model.add(event)) this.#onChange();
+        }, this.#onState);
+        repeat(() => this.#poll(), 1000, this.#onState);
+        await this.load(this.#model.now() - span, this.#model.now());
+        for (const lock of await this.#locks()) this.#model.addLock(lock);
+        this.#onChange();
+    }
+
+    async #locks() {
+        const { locks } = await get("/v1/locks?limit=1000");
+        return locks.filter((lock) => this.#key === null || lock.key === this.#key);
+    }
+
+    /** What waits and what has finished a moment ago, and the database's clock; the workers' names. */
+    async #poll() {
+        const asked = Date.now();
+        const [waits, { workers }] = await Promise.all([
+            this.#waits(this.#model.now() - 10_000, this.#model.now() + longestTTL),
+            get("/v1/workers"),
+        ]);
+        this.#model.setClock(waits.now, asked, Date.now());
+        this.#model.setUnfinished(waits.unfinished, Date.parse(waits.now), waits.unfinished.length < pageSize);
+        for (const worker of workers) this.#model.workers.set(worker.id, worker.name);
+        const kept = this.#model.prune();
+        if (kept !== null && this.loaded !== null) this.loaded.since = Math.max(this.loaded.since, kept);
+        this.#onChange();
+    }
+
+    async #waits(since, until) {
+        const waits = await get(`/v1/waits?${this.#query({ since, until })}`);
+        for (const wait of waits.finished) this.#model.addWait(wait);
+        return waits;
+    }
+
+    #query(span) {
+        const query = new URLSearchParams();
+        if (span.since !== undefined) {
+            query.set("since", new Date(span.since).toISOString());
+            query.set("until", new Date(span.until).toISOString());
+            query.set("limit", String(pageSize));
+        }
+        if (this.#key !== null) query.set("key", this.#key);
+        return query;
+    }
+
+    /** Loads what is missing of a span, one after the other. */
+    load(since, until) {
+        this.#loading = this.#loading.then(() => this.#load(since, until)).then(
+            () => this.#onChange(),
+            (error) => this.#onState(error),
+        );
+        return this.#loading;
+    }
+
+    async #load(from, to) {
+        const now = this.#model.now();
+        const since = from - longestTTL;
+        // What is after now is told by the events.
+        const until = to + longestTTL >= now ? Infinity : to + longestTTL;
+        const last = Math.min(until, now + longestTTL);
+        if (this.loaded === null || until < this.loaded.since || since > this.loaded.until) {
+            // What lies between is not known, and what is known of other times is not joined to this.
+            this.#model.clear();
+            this.isCutShort = false;
+            await this.#read(since, last);
+            this.loaded = { since, until };
+            return;
+        }
+        if (since < this.loaded.since) {
+            // A margin, so that a step back need not ask each time.
+            const earlier = since - (to - from) / 2;
+            await this.#read(earlier, this.loaded.since);
+            this.loaded.since = earlier;
+        }
+        if (until > this.loaded.until) {
+            await this.#read(this.loaded.until, last);
+            this.loaded.until = until;
+        }
+    }
+
+    async #read(since, until) {
+        for (let start = since; start < until; start += longestSpan) {
+            const end = Math.min(until, start + longestSpan);
+            await this.#waits(start, end);
+            let cursor = "";
+            for (let page = 0; page < mostPages; page += 1) {
+                const { events, next } = await get(`/v1/history?${this.#query({ since: start, until: end })}${cursor}`);
+                for (const event of events) this.#model.add(event);
+                if (!next) break;
+                cursor = `&cursor=${encodeURIComponent(next)}`;
+                if (page === mostPages - 1) this.isCutShort = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// One job: its state, why it waits, its attempts and votes; cancel and retry.
+
+import { get, listen, post, repeat } from "./api.js";
+import { byID, element, jobLink, keyLink, keyPath, reconcile, say, set, show } from "./dom.js";
+import { eventName, span, votes, worker } from "./events.js";
+import { count, duration, micros, moment } from "./format.js";
+import { badge } from "./jobs.js";
+import { Model } from "./model.js";
+import { describe } from "./pan.js";
+import { Plot } from "./plot.js";
+import { act, explain, live } from "./shell.js";
+
+const id = location.pathname.split("/").pop();
+const path = `/v1/jobs/${encodeURIComponent(id)}`;
+const finished = ["succeeded", "failed", "cancelled"];
+const model = new Model();
+const attemptOf = (item) => item.since !== undefined ? "in line" : `attempt ${item.attempt ?? "–"}`;
+const plot = new Plot(byID("attempts-plot"), model, { rowOf: attemptOf });
+describe(plot, byID("detail"));
+document.title = `Job ${id} · Holdfast`;
+say(byID("title"), `Job ${id}`);
+
+async function load() {
+    const asked = Date.now();
+    const [job, timeline, why, { workers }] = await Promise.all([
+        get(path), get(`${path}/timeline`), get(`${path}/why`), get("/v1/workers"),
+    ]).catch((error) => {
+        if (error.status !== 404 && error.status !== 400) throw error;
+        say(show(byID("missing"), true), `${explain(error)}.`);
+        return [null];
+    });
+    if (!job) return;
+    for (const { id, name } of workers) model.workers.set(id, name);
+    show(byID("missing"), false);
+    show(byID("whole"), true);
+    showState(job);
+    showCauses(job, why.causes);
+    showFacts(job);
+    showAttempts(timeline.attempts);
+    showEvents(timeline.events);
+    showPlot(job, timeline, asked);
+}
+
+function showState(job) {
+    set(say(byID("state"), job.state), { class: `badge ${job.state}` });
+    const isFinished = finished.includes(job.state);
+    show(byID("cancel"), !isFinished);
+    show(byID("retry"), isFinished);
+    const progress = byID("progress");
+    show(progress, job.progress !== undefined);
+    if (job.progress !== undefined) {
+        progress.value = job.progress;
+        set(progress, { "aria-label": job.progressNote ?? "Progress", title: job.progressNote });
+    }
+    show(byID("error"), job.error !== undefined && job.state !== "succeeded");
+    say(byID("error-title"), isFinished ? `Why it is ${job.state}` : "Why its last attempt did not succeed");
+    say(byID("error-text"), job.error);
+}
+
+function showCauses(job, causes) {
+    const waits = !finished.includes(job.state) && !causes.some((cause) => cause.cause === "running");
+    show(byID("why"), waits);
+    if (!waits) return;
+    reconcile(byID("causes"), causes, (cause) => `${cause.cause} ${cause.detail} ${cause.until}`, (cause) =>
+        element("li", {}, element("span", { class: "badge" }, cause.cause), " ", cause.detail,
+            cause.job ? [" (", jobLink(cause.job), ")"] : null,
+            cause.since ? [", since ", moment(cause.since)] : null,
+            cause.until ? [", until ", moment(cause.until)] : null));
+}
+
+function showFacts(job) {
+    const facts = [
+        ["Key", keyLink(job.key)], ["Kind", job.kind], ["Queue", job.queue], ["Priority", job.priority],
+        ["Attempt", `${count(job.attempt)} of ${count(job.maxAttempts)}`], ["Fence", job.fence ?? "–"],
+        ["Submitted", moment(job.submittedAt)], ["Runs from", job.runAt ? moment(job.runAt) : null],
+        ["Started", moment(job.startedAt)], ["Finished", moment(job.finishedAt)],
+        ["Declared to take", duration(job.durationMs)], ["Lock's time to live", duration(job.lockTtlMs)],
+        ["An attempt may take", job.timeoutMs === undefined ? null : duration(job.timeoutMs)],
+        ["Trace", job.traceparent ? element("code", {}, job.traceparent) : null],
+    ].filter(([, value]) => value !== null);
+    byID("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    say(byID("value"), job.value);
+    show(byID("metadata"), job.metadata !== undefined);
+    if (job.metadata !== undefined) say(byID("metadata-text"), JSON.stringify(job.metadata, null, 2));
+}
+
+function showAttempts(attempts) {
+    reconcile(byID("attempts"), attempts, (attempt) => `${attempt.fence} ${attempt.outcome}`, (attempt) =>
+        element("tr", {},
+            element("td", { class: "number" }, attempt.attempt),
+            element("td", {}, worker(attempt.worker, model.workers)),
+            element("td", { class: "number" }, attempt.fence ?? "–"),
+            element("td", {}, moment(attempt.startedAt)),
+            element("td", { class: "number" }, attempt.endedAt ? duration(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt)) : "–"),
+            element("td", {}, badge(attempt.outcome ?? "running")),
+            element("td", { class: "why" }, attempt.reason ?? "")));
+}
+
+function showEvents(events) {
+    reconcile(byID("events"), events, (event) => event.id, (event) =>
+        element("tr", {},
+            element("td", {}, moment(event.at)),
+            element("td", {}, eventName(event)),
+            element("td", { class: "number" }, event.attempt ?? "–"),
+            element("td", {}, worker(event.worker, model.workers)),
+            element("td", { class: "number" }, event.fence ?? "–"),
+            element("td", {}, votes(event.votes)),
+            element("td", { class: "number" }, event.validityUs === undefined ? "–" : micros(event.validityUs)),
+            element("td", { class: "why" }, event.reason ?? span(event))));
+}
+
+/** All of its life, from its submission to its end or to now. */
+function showPlot(job, timeline) {
+    for (const event of timeline.events) model.add(event);
+    model.addWait({ job: job.id, key: job.key, since: later(job.submittedAt, job.runAt), startedAt: job.startedAt, finishedAt: job.finishedAt });
+    const now = model.now();
+    const start = Date.parse(job.submittedAt);
+    const end = finished.includes(job.state) ? Date.parse(job.finishedAt) : now;
+    // No job has run for less time than is there to be seen.
+    const length = Math.max(1000, end - start);
+    plot.span = length * 1.1;
+    plot.end = start + length * 1.05;
+    plot.change();
+    show(byID("attempts-plot"), timeline.events.length > 0);
+}
+
+const later = (first, second) => second && second > first ? second : first;
+
+byID("cancel").addEventListener("click", () => order("cancel", `Job ${id} is to be cancelled`));
+byID("retry").addEventListener("click", () => order("retry", `Job ${id} runs again`));
+
+async function order(name, done) {
+    await act(byID(name), () => post(`${path}/${name}`), done);
+    refresh();
+}
+
+const refresh = repeat(load, 2_000, live);
+listen(`/v1/events?job=${encodeURIComponent(id)}`, () => refresh(), (error) => error && live(error));

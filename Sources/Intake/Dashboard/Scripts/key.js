@@ -1,0 +1,94 @@
+// One key: its value, who holds it, its line, its jobs and its history.
+
+import { get, repeat } from "./api.js";
+import { byID, element, jobLink, reconcile, say, set, show } from "./dom.js";
+import { eventName, span, votes, worker } from "./events.js";
+import { Feed } from "./feed.js";
+import { count, duration, moment } from "./format.js";
+import { jobTable } from "./jobs.js";
+import { Model } from "./model.js";
+import { describe, movable } from "./pan.js";
+import { Plot } from "./plot.js";
+import { explain, live } from "./shell.js";
+
+const key = decodeURIComponent(location.pathname.slice("/keys/".length));
+const path = `/v1/keys/${encodeURIComponent(key)}`;
+document.title = `${key} · Holdfast`;
+say(byID("title"), key);
+byID("timeline-link").href = `/timeline?${new URLSearchParams({ keys: key })}`;
+
+const model = new Model();
+const plot = new Plot(byID("timeline"), model, { mostRows: 1 });
+plot.span = 300_000;
+const feed = new Feed(model, { key, onChange: () => plot.change(), onState: live });
+movable(plot, () => feed.load(plot.range.start, plot.range.end));
+describe(plot, byID("detail"));
+
+const jobs = jobTable("Jobs of this key", ["job", "state", "attempt", "submitted", "error"]);
+byID("jobs").append(jobs.table);
+
+async function load() {
+    const [shown, list] = await Promise.all([get(path), get(`/v1/jobs?limit=20&key=${encodeURIComponent(key)}`)]);
+    const { line } = shown;
+    say(byID("value"), shown.value ?? "It has none.");
+    set(byID("value"), { class: shown.value === undefined ? "none" : null });
+    say(byID("fence"), shown.highestFence === undefined ? "none" : count(shown.highestFence));
+    say(byID("length"), line.length >= 100_000 ? "100,000 or more" : count(line.length));
+    byID("line-note").replaceChildren(...(line.foreignHolderSince ? ["another holds its lock since ", moment(line.foreignHolderSince)]
+        : line.head ? ["job ", jobLink(line.head), " is first"] : ["no job is unfinished"]));
+    const { holder } = line;
+    byID("holder").replaceChildren(...(holder ? ["job ", jobLink(holder.job)] : ["nobody"]));
+    say(byID("holder-since"), holder
+        ? `${worker(holder.worker, model.workers)}, for ${duration(model.now() - Date.parse(holder.since))}, fence ${holder.fence}` : "no job of this queue");
+    // Drawn anew only when something differs: a row may have the focus.
+    const state = JSON.stringify(list.jobs.map((job) => [job.id, job.state, job.attempt]));
+    if (state === load.state) return;
+    load.state = state;
+    jobs.clear();
+    jobs.add(list.jobs);
+    await loadEvents();
+}
+
+let events = [];
+let next = null;
+
+async function loadEvents() {
+    const page = await get(`${path}/history?limit=50`);
+    const known = new Set(events.map((event) => event.id));
+    const isJoined = page.events.some((event) => known.has(event.id));
+    if (!isJoined) ({ next = null } = page);
+    events = isJoined ? [...page.events.filter((event) => !known.has(event.id)), ...events] : page.events;
+    showEvents();
+}
+
+async function loadEarlier() {
+    const page = await get(`${path}/history?limit=50&cursor=${encodeURIComponent(next)}`);
+    events = [...events, ...page.events];
+    next = page.next ?? null;
+    showEvents();
+}
+
+function showEvents() {
+    show(byID("more"), next !== null);
+    reconcile(byID("events"), events, (event) => event.id, (event) =>
+        element("tr", {},
+            element("td", {}, moment(event.at)),
+            element("td", {}, eventName(event)),
+            element("td", { class: "number" }, event.job ? jobLink(event.job) : "–"),
+            element("td", {}, worker(event.worker, model.workers)),
+            element("td", { class: "number" }, event.fence ?? "–"),
+            element("td", {}, votes(event.votes)),
+            element("td", { class: "why" }, event.reason ?? span(event))));
+}
+
+byID("more").addEventListener("click", () => loadEarlier().catch(live));
+
+repeat(async () => {
+    try {
+        await load();
+    } catch (error) {
+        if (error.status !== 400) throw error;
+        say(show(byID("missing"), true), `${explain(error)}.`);
+    }
+}, 1_000, live);
+feed.start(plot.span).catch(live);
