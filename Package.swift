@@ -362,7 +362,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
-            exclude: ["Deployment", "Schemathesis"],
+            exclude: ["Dashboard", "Deployment", "Schemathesis"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -67,6 +67,13 @@ export function reconcile(parent, items, keyOf, make, update) {
     nodesOf.set(parent, nodes);
 }
 
+/** A row of a table: its cells are of the kinds of the headings above them, which narrow windows show beside each cell. */
+export function row(body, ...contents) {
+    const headings = body.closest("table").tHead.rows[0].cells;
+    return element("tr", {}, contents.map((content, index) =>
+        element("td", { class: headings[index].className || null, "data-label": headings[index].textContent }, content)));
+}
+
 export const jobLink = (job) => element("a", { href: `/jobs/${job}` }, String(job));
 
 export const keyPath = (key) => `/keys/${encodeURIComponent(key)}`;

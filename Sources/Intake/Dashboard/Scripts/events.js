@@ -6,7 +6,7 @@ import { micros } from "./format.js";
 /** Each node's answer, as a row of signs: their shapes differ, not their colours only. */
 export function votes(list) {
     if (!list?.length) return element("span", { class: "none" }, "–");
-    const signs = { granted: "✓", held: "✕", unreachable: "∅", late: "⏱", quarantined: "Q", stepped: "±" };
+    const signs = { granted: "✓", held: "✕", unreachable: "–", late: "…", quarantined: "Q", stepped: "±" };
     return element("span", { class: "votes" }, list.map(({ node, verdict, us }) =>
         element("span", { class: `vote ${verdict}`, title: `${node}: ${verdict}, ${micros(us)}`, role: "img", "aria-label": `${node} ${verdict}` },
             signs[verdict] ?? "?")));
@@ -18,8 +18,8 @@ export const eventName = (event) =>
 
 export const worker = (id, names) => id === undefined ? "–" : names?.get(id) ?? `worker ${id}`;
 
-/** How long something took that an event tells of: the wait before it, or the hold that it ended. */
+/** How long what an event tells of took: the acquisition, or the hold so far. */
 export function span(event) {
-    if (event.event === "acquired") return "";
+    if (event.event === "acquired") return event.waitedUs === undefined ? "" : `took ${micros(event.waitedUs)}`;
     return event.heldUs === undefined ? "" : `held ${micros(event.heldUs)}`;
 }

@@ -9,6 +9,7 @@ import { explain, live, notify } from "./shell.js";
 /** Retries that are under way at once: the intake has others to serve. */
 const width = 4;
 
+let jobs = [];
 let next = null;
 const table = jobTable("Failed jobs", ["job", "key", "queue", "attempt", "finished", "error"], {
     heading: element("span", { class: "unseen" }, "Chosen"),
@@ -23,8 +24,8 @@ async function load(isMore) {
     try {
         const cursor = isMore && next ? `&cursor=${encodeURIComponent(next)}` : "";
         const page = await get(`/v1/jobs?state=failed&limit=100${cursor}`);
-        if (!isMore) table.clear();
-        table.add(page.jobs);
+        jobs = isMore ? [...jobs, ...page.jobs] : page.jobs;
+        table.show(jobs);
         next = page.next ?? null;
         live(null);
     } catch (error) {
@@ -45,13 +46,13 @@ function showChosen() {
 }
 
 async function retryChosen() {
-    const jobs = chosen().map((box) => box.value);
+    const numbers = chosen().map((box) => box.value);
     const progress = byID("progress");
-    progress.max = jobs.length;
+    progress.max = numbers.length;
     progress.value = 0;
     show(progress, true);
     byID("retry").disabled = true;
-    const waiting = [...jobs];
+    const waiting = [...numbers];
     const failures = [];
     let hasStopped = false;
     await Promise.all(Array.from({ length: width }, async () => {
@@ -68,7 +69,7 @@ async function retryChosen() {
         }
     }));
     show(progress, false);
-    const done = jobs.length - failures.length - waiting.length;
+    const done = numbers.length - failures.length - waiting.length;
     if (done) notify(`${plural(done, "job")} will run again`);
     if (failures.length) notify(`${plural(failures.length + waiting.length, "job")} could not be retried. ${explain(failures[0])}`, "bad");
     await load(false);

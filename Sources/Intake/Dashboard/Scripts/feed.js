@@ -52,22 +52,14 @@ export class Feed {
     /** What waits and what has finished a moment ago, and the database's clock; the workers' names. */
     async #poll() {
         const asked = Date.now();
-        const [waits, { workers }] = await Promise.all([
-            this.#waits(this.#model.now() - 10_000, this.#model.now() + longestTTL),
-            get("/v1/workers"),
-        ]);
+        const span = { since: this.#model.now() - 10_000, until: this.#model.now() + longestTTL };
+        const [waits, { workers }] = await Promise.all([get(`/v1/waits?${this.#query(span)}`), get("/v1/workers")]);
         this.#model.setClock(waits.now, asked, Date.now());
-        this.#model.setUnfinished(waits.unfinished, Date.parse(waits.now), waits.unfinished.length < pageSize);
+        this.#model.addWaits(waits, Date.parse(waits.now), waits.unfinished.length < pageSize);
         for (const worker of workers) this.#model.workers.set(worker.id, worker.name);
         const kept = this.#model.prune();
         if (kept !== null && this.loaded !== null) this.loaded.since = Math.max(this.loaded.since, kept);
         this.#onChange();
-    }
-
-    async #waits(since, until) {
-        const waits = await get(`/v1/waits?${this.#query({ since, until })}`);
-        for (const wait of waits.finished) this.#model.addWait(wait);
-        return waits;
     }
 
     #query(span) {
@@ -119,7 +111,8 @@ export class Feed {
     async #read(since, until) {
         for (let start = since; start < until; start += longestSpan) {
             const end = Math.min(until, start + longestSpan);
-            await this.#waits(start, end);
+            const { finished } = await get(`/v1/waits?${this.#query({ since: start, until: end })}`);
+            for (const wait of finished) this.#model.addWait(wait);
             let cursor = "";
             for (let page = 0; page < mostPages; page += 1) {
                 const { events, next } = await get(`/v1/history?${this.#query({ since: start, until: end })}${cursor}`);

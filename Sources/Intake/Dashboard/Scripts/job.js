@@ -1,7 +1,7 @@
 // One job: its state, why it waits, its attempts and votes; cancel and retry.
 
 import { get, listen, post, repeat } from "./api.js";
-import { byID, element, jobLink, keyLink, keyPath, reconcile, say, set, show } from "./dom.js";
+import { byID, element, jobLink, keyLink, keyPath, reconcile, row, say, set, show } from "./dom.js";
 import { eventName, span, votes, worker } from "./events.js";
 import { count, duration, micros, moment } from "./format.js";
 import { badge } from "./jobs.js";
@@ -20,8 +20,18 @@ describe(plot, byID("detail"));
 document.title = `Job ${id} · Holdfast`;
 say(byID("title"), `Job ${id}`);
 
-async function load() {
+let hasClock = false;
+
+/** What runs is drawn up to the database's now. */
+async function readClock() {
     const asked = Date.now();
+    const span = new URLSearchParams({ since: new Date(asked - 1000).toISOString(), until: new Date(asked).toISOString(), limit: "1" });
+    model.setClock((await get(`/v1/waits?${span}`)).now, asked, Date.now());
+    hasClock = true;
+}
+
+async function load() {
+    if (!hasClock) await readClock();
     const [job, timeline, why, { workers }] = await Promise.all([
         get(path), get(`${path}/timeline`), get(`${path}/why`), get("/v1/workers"),
     ]).catch((error) => {
@@ -38,7 +48,7 @@ async function load() {
     showFacts(job);
     showAttempts(timeline.attempts);
     showEvents(timeline.events);
-    showPlot(job, timeline, asked);
+    showPlot(job, timeline);
 }
 
 function showState(job) {
@@ -86,27 +96,27 @@ function showFacts(job) {
 
 function showAttempts(attempts) {
     reconcile(byID("attempts"), attempts, (attempt) => `${attempt.fence} ${attempt.outcome}`, (attempt) =>
-        element("tr", {},
-            element("td", { class: "number" }, attempt.attempt),
-            element("td", {}, worker(attempt.worker, model.workers)),
-            element("td", { class: "number" }, attempt.fence ?? "–"),
-            element("td", {}, moment(attempt.startedAt)),
-            element("td", { class: "number" }, attempt.endedAt ? duration(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt)) : "–"),
-            element("td", {}, badge(attempt.outcome ?? "running")),
-            element("td", { class: "why" }, attempt.reason ?? "")));
+        row(byID("attempts"),
+            attempt.attempt,
+            worker(attempt.worker, model.workers),
+            attempt.fence ?? "–",
+            moment(attempt.startedAt),
+            attempt.endedAt ? duration(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt)) : "–",
+            badge(attempt.outcome ?? "running"),
+            attempt.reason ?? ""));
 }
 
 function showEvents(events) {
     reconcile(byID("events"), events, (event) => event.id, (event) =>
-        element("tr", {},
-            element("td", {}, moment(event.at)),
-            element("td", {}, eventName(event)),
-            element("td", { class: "number" }, event.attempt ?? "–"),
-            element("td", {}, worker(event.worker, model.workers)),
-            element("td", { class: "number" }, event.fence ?? "–"),
-            element("td", {}, votes(event.votes)),
-            element("td", { class: "number" }, event.validityUs === undefined ? "–" : micros(event.validityUs)),
-            element("td", { class: "why" }, event.reason ?? span(event))));
+        row(byID("events"),
+            moment(event.at),
+            eventName(event),
+            event.attempt ?? "–",
+            worker(event.worker, model.workers),
+            event.fence ?? "–",
+            votes(event.votes),
+            event.validityUs === undefined ? "–" : micros(event.validityUs),
+            event.reason ?? span(event)));
 }
 
 /** All of its life, from its submission to its end or to now. */
@@ -116,8 +126,8 @@ function showPlot(job, timeline) {
     const now = model.now();
     const start = Date.parse(job.submittedAt);
     const end = finished.includes(job.state) ? Date.parse(job.finishedAt) : now;
-    // No job has run for less time than is there to be seen.
-    const length = Math.max(1000, end - start);
+    // Of a job that was over at once, enough to see it by.
+    const length = Math.max(500, end - start);
     plot.span = length * 1.1;
     plot.end = start + length * 1.05;
     plot.change();

@@ -1,6 +1,6 @@
 // A table of jobs.
 
-import { element, jobLink, keyLink } from "./dom.js";
+import { element, jobLink, keyLink, reconcile, row, set, show } from "./dom.js";
 import { count, moment } from "./format.js";
 
 export const badge = (state) => element("span", { class: `badge ${state}` }, state);
@@ -21,7 +21,7 @@ const columns = {
  *
  * @param names - Its columns, of those above.
  * @param more - A first column of one's own: its heading, and a cell for a job.
- * @returns The table to be placed, and a function that adds jobs to it.
+ * @returns The table to be placed, and a function that shows jobs in it and leaves alone the rows of those that are the same.
  */
 export function jobTable(title, names, more = null) {
     const chosen = [...(more ? [[more.heading, "", more.cell]] : []), ...names.map((name) => columns[name])];
@@ -30,12 +30,10 @@ export function jobTable(title, names, more = null) {
     const table = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
         element("table", {}, element("thead", {}, element("tr", {}, chosen.map(([heading, kind]) =>
             element("th", { class: kind || null }, heading)))), body), empty);
-    const add = (jobs) => {
-        for (const job of jobs) {
-            body.append(element("tr", { "data-job": job.id }, chosen.map(([, kind, cell]) => element("td", { class: kind || null }, cell(job)))));
-        }
-        empty.hidden = body.children.length > 0;
+    const showJobs = (jobs) => {
+        reconcile(body, jobs, (job) => `${job.id} ${job.state} ${job.attempt} ${job.finishedAt}`, (job) =>
+            set(row(body, ...chosen.map(([, , cell]) => cell(job))), { "data-job": job.id }));
+        show(empty, jobs.length === 0);
     };
-    const clear = () => body.replaceChildren();
-    return { table, add, clear };
+    return { table, show: showJobs };
 }

@@ -1,7 +1,7 @@
 // One key: its value, who holds it, its line, its jobs and its history.
 
 import { get, repeat } from "./api.js";
-import { byID, element, jobLink, reconcile, say, set, show } from "./dom.js";
+import { byID, element, jobLink, reconcile, row, say, set, show } from "./dom.js";
 import { eventName, span, votes, worker } from "./events.js";
 import { Feed } from "./feed.js";
 import { count, duration, moment } from "./format.js";
@@ -19,7 +19,6 @@ byID("timeline-link").href = `/timeline?${new URLSearchParams({ keys: key })}`;
 
 const model = new Model();
 const plot = new Plot(byID("timeline"), model, { mostRows: 1 });
-plot.span = 300_000;
 const feed = new Feed(model, { key, onChange: () => plot.change(), onState: live });
 movable(plot, () => feed.load(plot.range.start, plot.range.end));
 describe(plot, byID("detail"));
@@ -28,7 +27,7 @@ const jobs = jobTable("Jobs of this key", ["job", "state", "attempt", "submitted
 byID("jobs").append(jobs.table);
 
 async function load() {
-    const [shown, list] = await Promise.all([get(path), get(`/v1/jobs?limit=20&key=${encodeURIComponent(key)}`)]);
+    const [shown, list] = await Promise.all([get(path), get(`/v1/jobs?limit=10&key=${encodeURIComponent(key)}`)]);
     const { line } = shown;
     say(byID("value"), shown.value ?? "It has none.");
     set(byID("value"), { class: shown.value === undefined ? "none" : null });
@@ -39,13 +38,8 @@ async function load() {
     const { holder } = line;
     byID("holder").replaceChildren(...(holder ? ["job ", jobLink(holder.job)] : ["nobody"]));
     say(byID("holder-since"), holder
-        ? `${worker(holder.worker, model.workers)}, for ${duration(model.now() - Date.parse(holder.since))}, fence ${holder.fence}` : "no job of this queue");
-    // Drawn anew only when something differs: a row may have the focus.
-    const state = JSON.stringify(list.jobs.map((job) => [job.id, job.state, job.attempt]));
-    if (state === load.state) return;
-    load.state = state;
-    jobs.clear();
-    jobs.add(list.jobs);
+        ? `${worker(holder.worker, model.workers)}, for ${duration(model.now() - Date.parse(holder.since))}, fence ${holder.fence}` : "none of the jobs here");
+    jobs.show(list.jobs);
     await loadEvents();
 }
 
@@ -53,7 +47,7 @@ let events = [];
 let next = null;
 
 async function loadEvents() {
-    const page = await get(`${path}/history?limit=50`);
+    const page = await get(`${path}/history?limit=30`);
     const known = new Set(events.map((event) => event.id));
     const isJoined = page.events.some((event) => known.has(event.id));
     if (!isJoined) ({ next = null } = page);
@@ -62,7 +56,7 @@ async function loadEvents() {
 }
 
 async function loadEarlier() {
-    const page = await get(`${path}/history?limit=50&cursor=${encodeURIComponent(next)}`);
+    const page = await get(`${path}/history?limit=30&cursor=${encodeURIComponent(next)}`);
     events = [...events, ...page.events];
     next = page.next ?? null;
     showEvents();
@@ -71,14 +65,14 @@ async function loadEarlier() {
 function showEvents() {
     show(byID("more"), next !== null);
     reconcile(byID("events"), events, (event) => event.id, (event) =>
-        element("tr", {},
-            element("td", {}, moment(event.at)),
-            element("td", {}, eventName(event)),
-            element("td", { class: "number" }, event.job ? jobLink(event.job) : "–"),
-            element("td", {}, worker(event.worker, model.workers)),
-            element("td", { class: "number" }, event.fence ?? "–"),
-            element("td", {}, votes(event.votes)),
-            element("td", { class: "why" }, event.reason ?? span(event))));
+        row(byID("events"),
+            moment(event.at),
+            eventName(event),
+            event.job ? jobLink(event.job) : "–",
+            worker(event.worker, model.workers),
+            event.fence ?? "–",
+            votes(event.votes),
+            event.reason ?? span(event)));
 }
 
 byID("more").addEventListener("click", () => loadEarlier().catch(live));

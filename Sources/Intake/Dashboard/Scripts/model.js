@@ -12,6 +12,8 @@ export class Model {
     marks = new Map();
     workers = new Map();
     #holdsOfJob = new Map();
+    /** Since when another holder has kept a job out. */
+    #keptOut = new Map();
     #offset = null;
 
     /** The database's clock, in milliseconds. */
@@ -35,6 +37,7 @@ export class Model {
         const at = Date.parse(event.at);
         this.events.set(event.id, { ...event, moment: at });
         if (["waiting", "refused", "rescued"].includes(event.event)) this.marks.set(event.id, this.events.get(event.id));
+        if (event.event === "waiting") this.#keptOut.set(event.job, Math.min(this.#keptOut.get(event.job) ?? Infinity, at));
         if (event.fence !== undefined && event.event !== "waiting") this.#tell(this.#hold(event, at), event, at);
         return true;
     }
@@ -108,11 +111,12 @@ export class Model {
         });
     }
 
-    /** Those that are unfinished, as of the database's `now`; what is not among them has finished. */
-    setUnfinished(list, now, isWhole) {
-        const jobs = new Set(list.map((wait) => wait.job));
-        for (const wait of list) if (!this.waits.get(wait.job)?.finishedAt) this.addWait(wait);
+    /** Takes an answer's waits; what is not among the unfinished has finished, if those are all. */
+    addWaits({ unfinished, finished }, now, isWhole) {
+        // A job may have finished between the answer's two looks.
+        for (const wait of [...unfinished, ...finished]) this.addWait(wait);
         if (!isWhole) return;
+        const jobs = new Set(unfinished.map((wait) => wait.job));
         for (const [job, wait] of this.waits) {
             if (wait.finishedAt === null && !jobs.has(job) && wait.since < now) this.waits.delete(job);
         }
@@ -121,8 +125,10 @@ export class Model {
     /** From when to when a job waited: for its line, between its attempts, and for whoever else held its lock. */
     *segments(wait, now) {
         const holds = [...(this.#holdsOfJob.get(wait.job) ?? [])].sort((a, b) => a.start - b.start);
-        const first = holds[0]?.start ?? wait.startedAt ?? wait.finishedAt ?? now;
-        yield { kind: "line", from: wait.since, to: Math.max(first, wait.since), isOpen: !holds.length && !wait.finishedAt };
+        const ran = holds[0]?.start ?? wait.startedAt ?? wait.finishedAt ?? null;
+        const kept = this.#keptOut.get(wait.job);
+        const first = Math.min(ran ?? now, kept ?? Infinity);
+        yield { kind: "line", from: wait.since, to: Math.max(first, wait.since), isOpen: ran === null && kept === undefined };
         for (const [index, hold] of holds.entries()) {
             if (this.isOpen(hold, now)) continue;
             const next = holds[index + 1]?.start ?? (wait.finishedAt === null ? now : null);
@@ -153,12 +159,13 @@ export class Model {
             this.#holdsOfJob.get(hold.job)?.delete(hold);
             if (!this.#holdsOfJob.get(hold.job)?.size) this.#holdsOfJob.delete(hold.job);
         }
+        for (const [job, at] of this.#keptOut) if (at < cut) this.#keptOut.delete(job);
         for (const [job, wait] of this.waits) if (wait.finishedAt !== null && wait.finishedAt < cut) this.waits.delete(job);
         return cut;
     }
 
     /** Forgets all but the clock and the workers' names. */
     clear() {
-        for (const map of [this.events, this.holds, this.waits, this.marks, this.#holdsOfJob]) map.clear();
+        for (const map of [this.events, this.holds, this.waits, this.marks, this.#holdsOfJob, this.#keptOut]) map.clear();
     }
 }

@@ -1,7 +1,7 @@
 // What goes on: queues, lock nodes, workers, and the last minute.
 
 import { get, post, repeat } from "./api.js";
-import { byID, drawing, element, keyPath, reconcile, say, set, show } from "./dom.js";
+import { byID, drawing, element, keyPath, reconcile, row, say, set, show } from "./dom.js";
 import { Feed } from "./feed.js";
 import { count, duration, micros, rate } from "./format.js";
 import { Model } from "./model.js";
@@ -41,13 +41,12 @@ function makeQueue(queue) {
         await act(button, () => post(`/v1/queues/${encodeURIComponent(name)}/${order}`), `Queue ${name} is ${order === "pause" ? "paused" : "resumed"}`);
         await showQueues();
     });
-    const numbers = Array.from({ length: 6 }, () => element("td", { class: "number" }));
-    return element("tr", {}, element("th", { scope: "row" }, element("span", { class: "name" }, queue.name), element("span", { class: "badge" })),
-        numbers, element("td", { class: "end" }, button));
+    const name = [element("span", { class: "name" }, queue.name), element("span", { class: "badge" })];
+    return row(byID("queues"), name, ...Array(6).fill(""), button);
 }
 
-function updateQueue(row, queue) {
-    const [name, waiting, running, scheduled, oldest, perSecond, failed, action] = row.children;
+function updateQueue(node, queue) {
+    const [name, waiting, running, scheduled, oldest, perSecond, failed, action] = node.children;
     const finished = throughput.queues.find((item) => item.queue === queue.name);
     const badge = name.lastChild;
     set(show(badge, queue.paused), { class: "badge paused" });
@@ -117,8 +116,8 @@ async function showNodes() {
     reconcile(byID("nodes"), nodes, (node) => node.name, (node) =>
         element("li", { class: "node" }, element("span", { class: "lamp" }), element("span", { class: "name" }, node.name),
             element("span", { class: "state" }), element("span", { class: "meter" }), element("small")),
-    (row, node) => {
-        const [lamp, , state, meter, text] = row.children;
+    (item, node) => {
+        const [lamp, , state, meter, text] = item.children;
         const kind = !node.connected ? "away" : node.quarantined ? "quarantined" : "voting";
         set(lamp, { class: `lamp ${kind}` });
         say(state, { away: "not connected", quarantined: "in quarantine, no vote", voting: `votes, ${micros(node.roundTripUs)} away` }[kind]);
@@ -140,14 +139,14 @@ async function showWorkers() {
         element("li", { class: "worker" }, drawing("svg", { width: 12, height: 12, "aria-hidden": "true" },
             drawing("g", { class: `hold worker-${worker.id % 8}` }, drawing("rect", { class: "bar", width: 12, height: 12, rx: 3 }))),
         element("span", { class: "name" }), element("span", { class: "state" }), element("span", { class: "meter" }), element("small")),
-    (row, worker) => {
-        const [, name, state, meter, text] = row.children;
+    (item, worker) => {
+        const [, name, state, meter, text] = item.children;
         say(name, worker.name);
         say(state, `${plural(worker.claims, "line")} claimed${worker.isLeader ? ", leads" : ""}`);
         const left = Date.parse(worker.leaseUntil) - now;
         drawMeter(meter, Math.min(1, left / 4000), left < 1500 ? "low" : "");
         say(text, `lease for ${duration(Math.max(0, left))}; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
-        set(row, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });
+        set(item, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });
     });
     const list = byID("workers");
     set(list, { "data-empty": workers.length ? null : "No worker is alive: jobs wait." });

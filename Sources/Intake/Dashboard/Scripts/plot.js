@@ -270,8 +270,9 @@ export class Plot {
         set(node, { class: `hold worker-${hold.worker % 8} ${isOpen ? "open" : ""} ${end}` });
         set(bar, { x: x.toFixed(2), y, width: width.toFixed(2), height: holdHeight });
         if (isOpen) this.#open.push({ node: bar, from });
-        const path = hold.extensions.filter((at) => at < to || isOpen).map((at) => `M${this.#x(at).toFixed(1)} ${y + holdHeight - 6}v6`);
-        set(extensions, { d: path.join("") || null });
+        const hasTicks = width > hold.extensions.length * 6;
+        const ticks = hasTicks ? hold.extensions.map((at) => `M${this.#x(at).toFixed(1)} ${y + holdHeight - 6}v6`) : [];
+        set(extensions, { d: ticks.join("") || null });
         set(cap, { d: end && end !== "cut" ? capPath(end, x + width, y) : null });
         const name = `${hold.job}`;
         const hasRoom = width > name.length * 7 + 12;

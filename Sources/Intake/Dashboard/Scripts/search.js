@@ -32,14 +32,14 @@ async function search() {
     if (isKey && !job) return location.replace(keyPath(text));
     if (job) {
         const table = jobTable("The job", ["job", "key", "state", "submitted"]);
-        table.add([job]);
+        table.show([job]);
         byID("job-found").append(table.table);
         show(byID("job"), true);
     }
     if (isKey) {
         byID("key-link").href = keyPath(text);
         const table = jobTable("Jobs of the key", ["job", "state", "attempt", "submitted", "error"]);
-        table.add(list?.jobs ?? []);
+        table.show(list?.jobs ?? []);
         byID("jobs").append(table.table);
         show(byID("key"), true);
     }

@@ -1,7 +1,7 @@
 // The timeline of all keys.
 
 import { repeat } from "./api.js";
-import { byID, drawing, element, jobLink, keyLink, keyPath, reconcile, say, set } from "./dom.js";
+import { byID, drawing, element, jobLink, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
 import { eventName, span, votes, worker } from "./events.js";
 import { Feed } from "./feed.js";
 import { moment } from "./format.js";
@@ -90,15 +90,15 @@ function onDraw() {
         event.moment >= start && event.moment <= end && names.has(event.key));
     events.sort((a, b) => b.moment - a.moment || b.id - a.id);
     reconcile(byID("events"), events.slice(0, 30), (event) => event.id, (event) =>
-        element("tr", {},
-            element("td", {}, moment(event.at)),
-            element("td", {}, keyLink(event.key)),
-            element("td", {}, eventName(event)),
-            element("td", { class: "number" }, event.job ? jobLink(event.job) : "–"),
-            element("td", {}, worker(event.worker, model.workers)),
-            element("td", { class: "number" }, event.fence ?? "–"),
-            element("td", {}, votes(event.votes)),
-            element("td", { class: "why" }, event.reason ?? span(event))));
+        row(byID("events"),
+            moment(event.at),
+            keyLink(event.key),
+            eventName(event),
+            event.job ? jobLink(event.job) : "–",
+            worker(event.worker, model.workers),
+            event.fence ?? "–",
+            votes(event.votes),
+            event.reason ?? span(event)));
     drawWorkers();
 }
 
@@ -109,6 +109,7 @@ const signs = [
     ["Kept out by another", drawing("g", { class: "wait foreign" }, drawing("rect", { width: 28, height: 15, rx: 3, fill: "url(#hatch-timeline)" }))],
     ["Extended", drawing("g", { class: "hold plain" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "extension", d: "M9 9v6M19 9v6" }))],
     ["Failed", drawing("g", { class: "hold plain failed" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M26 1v13" }))],
+    ["Ran too long", drawing("g", { class: "hold plain overrun" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M26 1v13" }))],
     ["Lost", drawing("g", { class: "hold plain lost" }, drawing("rect", { class: "bar", width: 22, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M18 3.5l8 8m0-8l-8 8" }))],
     ["Refused", markSign("refused", "M-4 0H4")],
     ["Put back", markSign("rescued", "M-4 0 0-4 4 0M0-4V5")],
