@@ -1,4 +1,6 @@
 import Foundation
+import Holdfast
+import LocalStack
 import TestSupport
 import Testing
 

@@ -79,7 +79,10 @@ package struct QueueViews: Sendable {
         return (unfinished, finished)
     }
 
-    /// How many jobs have finished in each 5 seconds of the last 5 minutes, a JSON object for each queue; it reads them all.
+    /// How many jobs have finished in each 5 seconds of the last 5 minutes; it reads them all.
+    ///
+    /// - Returns: A JSON object for each queue.
+    /// - Throws: ``PostgresError``.
     package func throughput() async throws -> [String] { try await texts(ViewStatements.throughput, []) }
 
     /// The database's clock, as the API writes it.
