@@ -14,8 +14,7 @@ let dashboard =
     ["failed", "job", "key", "layout", "overview", "search", "timeline"].map { "Templates/\($0).mustache" }
     + [
         "api", "dom", "events", "failed", "feed", "format", "job", "jobs", "key", "model", "overview", "pan", "plot",
-        "search", "shell",
-        "timeline", "token",
+        "search", "shell", "timeline", "token",
     ].map { "Scripts/\($0).js" }
     + ["Styles/dashboard.css", "Styles/timeline.css"]
 

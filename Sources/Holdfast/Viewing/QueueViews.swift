@@ -63,8 +63,11 @@ package struct QueueViews: Sendable {
         )
     }
 
-    /// From when on jobs could have run, and when they did: those that finished in a span of time, and those unfinished
-    /// that came before its end; of each the latest.
+    /// From when on jobs could have run, and when they did.
+    ///
+    /// - Returns: Of the unfinished jobs that came before the end of a span of time, and of those that finished in it, the
+    ///   latest; a JSON object for each.
+    /// - Throws: ``PostgresError``.
     package func waits(
         since: PostgresTimestamp,
         until: PostgresTimestamp,

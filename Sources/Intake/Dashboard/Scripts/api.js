@@ -20,17 +20,17 @@ export const get = (path) => ask("GET", path, false);
 export const post = (path) => ask("POST", path, true);
 
 async function ask(method, path, isWanted) {
-    const response = await admitted(method, path, isWanted, {}, AbortSignal.timeout(patience));
+    const response = await admitted(method, path, isWanted, AbortSignal.timeout(patience));
     if (!response.ok) throw await problem(response);
     return response.json();
 }
 
 /** Sends a request; with another token, as long as the reader enters one. */
-async function admitted(method, path, isWanted, headers, signal) {
+async function admitted(method, path, isWanted, signal) {
     for (;;) {
         const used = token();
-        const authorization = used ? { Authorization: `Bearer ${used}` } : {};
-        const response = await fetch(path, { method, headers: { ...headers, ...authorization }, signal, cache: "no-store" });
+        const headers = used ? { Authorization: `Bearer ${used}` } : {};
+        const response = await fetch(path, { method, headers, signal, cache: "no-store" });
         const isUnknown = response.status === 401;
         if (!isUnknown && !(response.status === 403 && isWanted)) return response;
         if (used !== token()) continue;  // It was entered meanwhile.
@@ -80,7 +80,7 @@ export function repeat(turn, interval, onState = () => {}) {
 }
 
 /**
- * Follows the events of the lock history for as long as the page is there, and misses none while the connection is away.
+ * Follows the events of the lock history for as long as the page is there; connects again when the connection is lost.
  *
  * They are read by fetch, since an EventSource sends no token.
  *
@@ -88,21 +88,16 @@ export function repeat(turn, interval, onState = () => {}) {
  * @param onEvent - Told each event.
  * @param onState - Told an error when the connection is lost, and null when it is there.
  */
-export async function listen(path, onEvent, onState = () => {}) {
-    let last = null;
+export async function listen(path, onEvent, onState) {
     let failures = 0;
     for (;;) {
         const abort = new AbortController();
         try {
-            const headers = last === null ? {} : { "Last-Event-ID": last };
-            const response = await admitted("GET", path, false, headers, abort.signal);
+            const response = await admitted("GET", path, false, abort.signal);
             if (!response.ok) throw await problem(response);
             failures = 0;
             onState(null);
-            for await (const event of frames(response.body, abort)) {
-                last = event.id;
-                onEvent(event);
-            }
+            for await (const event of frames(response.body, abort)) onEvent(event);
             throw new Problem(0, "the intake has ended the connection");
         } catch (error) {
             onState(error);

@@ -6,18 +6,22 @@ import { get, listen, repeat } from "./api.js";
 const longestTTL = 60_000;
 const longestSpan = 7_200_000;
 const pageSize = 1000;
-const mostPages = 5;
+const mostPages = 10;
 
 export class Feed {
     /** From when to when the model has all; null before the first answer. */
     loaded = null;
-    /** Whether a span had more events than were read. */
-    isCutShort = false;
+    /** Before this moment there were more events than were read. */
+    wholeSince = -Infinity;
     #model;
     #key;
     #onChange;
     #onState;
     #loading = Promise.resolve();
+    #isLoading = false;
+    #span = null;
+    /** Since when no events have come. */
+    #lostAt = null;
 
     /**
      * @param model - What to fill.
@@ -34,18 +38,54 @@ export class Feed {
 
     /** Loads the last `span` milliseconds, and follows what happens from then on. */
     async start(span) {
-        await this.#poll();
-        listen(`/v1/events${this.#key === null ? "" : `?${this.#query({})}`}`, (event) => {
-            if (this.#model.add(event)) this.#onChange();
-        }, this.#onState);
-        repeat(() => this.#poll(), 1000, this.#onState);
-        await this.load(this.#model.now() - span, this.#model.now());
+        await new Promise((resolve) => {
+            // First, since it tells the database's clock.
+            repeat(() => this.#poll().then(resolve), 1000, this.#onState);
+        });
+        this.#span = span;
+        await new Promise((resolve) => {
+            listen(`/v1/events?${this.#query({})}`, (event) => this.#hear(event), (error) => {
+                this.#onState(error);
+                if (error) this.#lostAt ??= this.#model.now();
+                else this.#catchUp();
+                resolve();
+            });
+        });
+        // Once the events come, so that none falls between the two.
+        await this.#loadLast();
         for (const lock of await this.#locks()) this.#model.addLock(lock);
         this.#onChange();
     }
 
+    #loadLast() {
+        return this.load(this.#model.now() - this.#span, this.#model.now());
+    }
+
+    /** Reads what happened while the events did not come. */
+    #catchUp() {
+        const since = this.#lostAt;
+        this.#lostAt = null;
+        if (since === null || this.loaded === null) return;
+        this.loaded.until = Math.min(this.loaded.until, since - longestTTL);
+        this.#loadLast();
+    }
+
+    #hear(event) {
+        // While another time is looked at, what happens is not kept: it is read once one comes back to it.
+        if (!this.#isLoading && this.loaded !== null && this.loaded.until !== Infinity) return;
+        if (!this.#model.add(event)) return;
+        this.#prune();
+        this.#onChange();
+    }
+
+    #prune() {
+        const kept = this.#model.prune();
+        if (kept !== null && this.loaded !== null) this.loaded.since = Math.max(this.loaded.since, kept);
+    }
+
     async #locks() {
-        const { locks } = await get("/v1/locks?limit=1000");
+        // What is not to be had shows with its next extension.
+        const { locks } = await get("/v1/locks?limit=1000").catch(() => ({ locks: [] }));
         return locks.filter((lock) => this.#key === null || lock.key === this.#key);
     }
 
@@ -57,9 +97,9 @@ export class Feed {
         this.#model.setClock(waits.now, asked, Date.now());
         this.#model.addWaits(waits, Date.parse(waits.now), waits.unfinished.length < pageSize);
         for (const worker of workers) this.#model.workers.set(worker.id, worker.name);
-        const kept = this.#model.prune();
-        if (kept !== null && this.loaded !== null) this.loaded.since = Math.max(this.loaded.since, kept);
+        this.#prune();
         this.#onChange();
+        if (this.#span !== null && this.loaded === null && !this.#isLoading) this.#loadLast();
     }
 
     #query(span) {
@@ -75,10 +115,16 @@ export class Feed {
 
     /** Loads what is missing of a span, one after the other. */
     load(since, until) {
-        this.#loading = this.#loading.then(() => this.#load(since, until)).then(
-            () => this.#onChange(),
-            (error) => this.#onState(error),
-        );
+        this.#loading = this.#loading.then(async () => {
+            this.#isLoading = true;
+            try {
+                await this.#load(since, until);
+            } catch (error) {
+                this.#onState(error);
+            }
+            this.#isLoading = false;
+            this.#onChange();
+        });
         return this.#loading;
     }
 
@@ -91,7 +137,7 @@ export class Feed {
         if (this.loaded === null || until < this.loaded.since || since > this.loaded.until) {
             // What lies between is not known, and what is known of other times is not joined to this.
             this.#model.clear();
-            this.isCutShort = false;
+            this.wholeSince = -Infinity;
             await this.#read(since, last);
             this.loaded = { since, until };
             return;
@@ -119,7 +165,7 @@ export class Feed {
                 for (const event of events) this.#model.add(event);
                 if (!next) break;
                 cursor = `&cursor=${encodeURIComponent(next)}`;
-                if (page === mostPages - 1) this.isCutShort = true;
+                if (page === mostPages - 1) this.wholeSince = Math.max(this.wholeSince, Date.parse(events.at(-1).at));
             }
         }
     }

@@ -85,4 +85,4 @@ repeat(async () => {
         say(show(byID("missing"), true), `${explain(error)}.`);
     }
 }, 1_000, live);
-feed.start(plot.span).catch(live);
+feed.start(plot.span);

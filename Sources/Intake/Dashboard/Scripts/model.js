@@ -131,7 +131,9 @@ export class Model {
         yield { kind: "line", from: wait.since, to: Math.max(first, wait.since), isOpen: ran === null && kept === undefined };
         for (const [index, hold] of holds.entries()) {
             if (this.isOpen(hold, now)) continue;
-            const next = holds[index + 1]?.start ?? (wait.finishedAt === null ? now : null);
+            // What has succeeded is told before it is settled.
+            const isOver = wait.finishedAt !== null || ["succeeded", "cancelled"].includes(hold.outcome);
+            const next = holds[index + 1]?.start ?? (isOver ? null : now);
             if (next !== null) {
                 yield { kind: "again", from: this.endOf(hold, now), to: next, isOpen: !holds[index + 1] };
             }

@@ -169,4 +169,4 @@ repeat(showThroughput, 2_000, live);
 repeat(showQueues, 1_000, live);
 repeat(showNodes, 2_000, live);
 repeat(showWorkers, 1_000, live);
-feed.start(plot.span).catch(live);
+feed.start(plot.span);

@@ -14,6 +14,11 @@ const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 const natural = new Intl.Collator("en", { numeric: true });
 const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** A bar of fewer pixels cannot be told from its neighbour. */
+const least = 3;
+/** From so many holds on, a row is crowded. */
+const many = 40;
+
 /** How the end of a hold is called and drawn; of what is not here, nothing is drawn. */
 const ends = { lost: "lost", overrun: "overrun", failed: "failed", refused: "refused", cancelled: "cancelled" };
 
@@ -46,6 +51,8 @@ export class Plot {
     #open = [];
     #lastFrame = 0;
     #isDue = false;
+    #drawnAt = 0;
+    #drawingTook = 0;
 
     /**
      * @param root - Where it is drawn.
@@ -93,13 +100,13 @@ export class Plot {
 
     #frame(at) {
         const pause = isCalm.matches ? 1000 : this.span < 120_000 ? 33 : 200;
-        if (document.hidden || (at - this.#lastFrame < pause && !(this.#isDue && at - this.#lastFrame > 80))) return;
+        if (document.hidden || at - this.#lastFrame < pause) return;
         this.#lastFrame = at;
-        if (this.#isDue || at - this.#drawnAt > 1000) this.draw();
+        // Where there is much to draw, it is not drawn as often.
+        const since = performance.now() - this.#drawnAt;
+        if (since > (this.#isDue ? 80 : 1000) + 6 * this.#drawingTook) this.draw();
         else if (this.end === null) this.#move();
     }
-
-    #drawnAt = 0;
 
     /** Moves what is drawn to where it is at this moment. */
     #move() {
@@ -115,8 +122,8 @@ export class Plot {
     }
 
     draw() {
+        const began = performance.now();
         this.#isDue = false;
-        this.#drawnAt = performance.now();
         const width = this.#parts.plot.clientWidth;
         if (width === 0) return;
         const { start, end } = this.range;
@@ -133,6 +140,8 @@ export class Plot {
         this.#drawItems(rows);
         this.#move();
         this.onDraw(this);
+        this.#drawnAt = performance.now();
+        this.#drawingTook = this.#drawnAt - began;
     }
 
     #x(moment) {
@@ -147,7 +156,7 @@ export class Plot {
         const row = (item, latest) => {
             const name = this.#rowOf(item);
             if (filter && !name.toLowerCase().includes(filter)) return null;
-            if (!rows.has(name)) rows.set(name, { name, holds: [], waits: [], marks: [], latest: 0, waiting: 0 });
+            if (!rows.has(name)) rows.set(name, { name, holds: [], small: [], waits: [], marks: [], latest: 0, count: 0, waiting: 0 });
             const found = rows.get(name);
             found.latest = Math.max(found.latest, latest);
             return found;
@@ -157,6 +166,7 @@ export class Plot {
             if (to < start || hold.start > end) continue;
             row(hold, to)?.holds.push({ id: `hold ${hold.fence}`, kind: "hold", hold, from: hold.start, to });
         }
+        for (const found of rows.values()) this.#foldSmall(found, now);
         for (const wait of this.#model.waits.values()) {
             for (const [index, segment] of [...this.#model.segments(wait, now)].entries()) {
                 // What began at once has not waited.
@@ -164,6 +174,7 @@ export class Plot {
                 const found = row(wait, segment.to);
                 if (!found) continue;
                 if (segment.isOpen) found.waiting += 1;
+                if (!segment.isOpen && (segment.to - segment.from) * this.#scale < least) continue;
                 found.waits.push({ ...segment, id: `wait ${wait.job} ${index}`, wait, isOver: !segment.isOpen });
             }
         }
@@ -181,24 +192,23 @@ export class Plot {
         return latest.slice(0, this.#mostRows).sort((a, b) => natural.compare(a.name, b.name));
     }
 
+    /** Where a row has many holds, those too short to be told apart are drawn as one, unless something went wrong. */
+    #foldSmall(row, now) {
+        row.count = row.holds.length;
+        row.small = Array.from({ length: 8 }, () => []);
+        if (row.count < many) return;
+        row.holds = row.holds.filter(({ hold, from, to }) => {
+            if ((to - from) * this.#scale >= least || this.#endName(hold) || this.#model.isOpen(hold, now)) return true;
+            row.small[hold.worker % 8].push([from, to]);
+            return false;
+        });
+    }
+
     /** Places the rows, and the waits in lanes below the hold that they wait for. */
     #drawRows(rows) {
         let y = 0;
         for (const row of rows) {
-            const busy = [];
-            for (const item of row.waits.sort((a, b) => a.from - b.from || a.wait.job - b.wait.job)) {
-                // A lane is kept: what waits moves up in its line, and not on the picture.
-                let lane = this.#lanes.get(item.id);
-                if (lane === undefined) {
-                    lane = busy.findIndex((until) => until <= item.from);
-                    if (lane < 0) lane = busy.length;
-                    lane = Math.min(lane, mostLanes - 1);
-                    this.#lanes.set(item.id, lane);
-                }
-                while (busy.length <= lane) busy.push(0);
-                busy[lane] = Math.max(busy[lane], item.isOver ? item.to : Infinity);
-                item.lane = lane;
-            }
+            const busy = this.#placeWaits(row);
             row.y = y;
             row.height = paddingTop + holdHeight + (busy.length ? 4 + busy.length * laneHeight : 0) + paddingBottom;
             y += row.height;
@@ -219,11 +229,47 @@ export class Plot {
         });
         this.shown = {
             rows,
-            holds: sum(rows, (row) => row.holds.length),
+            holds: sum(rows, (row) => row.count),
             waits: sum(rows, (row) => row.waits.length),
             marks: sum(rows, (row) => row.marks.filter((item) => item.kind === "mark").length),
         };
         set(plot, { "aria-label": this.#summary() });
+    }
+
+    /** Gives each wait a lane, and those for which there is none left one bar together. Returns the lanes. */
+    #placeWaits(row) {
+        const busy = [];
+        const rest = [];
+        for (const item of row.waits.sort((a, b) => a.from - b.from || a.wait.job - b.wait.job)) {
+            // A lane is kept: what waits moves up in its line, and not on the picture.
+            let lane = this.#lanes.get(item.id);
+            if (lane === undefined) {
+                lane = busy.findIndex((until) => until <= item.from);
+                if (lane < 0) lane = Math.min(busy.length, mostLanes - 1);
+                this.#lanes.set(item.id, lane);
+            }
+            item.lane = lane;
+            while (busy.length <= lane) busy.push(-Infinity);
+            if (lane === mostLanes - 1 && busy[lane] > item.from) rest.push(item);
+            busy[lane] = Math.max(busy[lane], item.isOver ? item.to : Infinity);
+        }
+        if (rest.length) {
+            // All of that lane: which of them were alone there changes as they come and go.
+            const last = row.waits.filter((item) => item.lane === mostLanes - 1);
+            row.waits = row.waits.filter((item) => item.lane < mostLanes - 1);
+            for (const item of last) {
+                const bar = row.waits.at(-1);
+                if (bar?.more && bar.to >= item.from) {
+                    bar.more += 1;
+                    bar.to = Math.max(bar.to, item.to);
+                    bar.isOpen ||= item.isOpen;
+                    bar.kind = bar.kind === item.kind ? bar.kind : "line";
+                } else {
+                    row.waits.push({ ...item, more: 1 });
+                }
+            }
+        }
+        return busy;
     }
 
     #summary() {
@@ -252,9 +298,11 @@ export class Plot {
             const y = row.y + paddingTop;
             const waits = row.waits.map((item) => ({ ...item, y: y + holdHeight + 4 + item.lane * laneHeight }));
             const rest = [...row.marks.filter((item) => item.kind === "foreign"), ...row.holds, ...row.marks.filter((item) => item.kind === "mark")];
-            return [...waits, ...rest.map((item) => ({ ...item, y }))];
+            const small = row.small.map((holds, worker) => ({ id: `small ${row.name} ${worker}`, kind: "small", holds, worker }));
+            return [...waits, ...[...small.filter(({ holds }) => holds.length), ...rest].map((item) => ({ ...item, y }))];
         });
         reconcile(this.#parts.content, items, (item) => item.id, makeItem, (node, item) => {
+            if (item.kind === "small") return this.#updateSmall(node, item);
             const x = this.#x(item.from);
             const width = Math.max(2, (item.to - item.from) * this.#scale);
             if (item.kind === "hold") this.#updateHold(node, item, x, width, now);
@@ -263,9 +311,18 @@ export class Plot {
         });
     }
 
+    /** The holds of a worker that are too short to be told apart. */
+    #updateSmall(node, { holds, y }) {
+        set(node, { d: holds.map(([from, to]) => `M${this.#x(from).toFixed(1)} ${y}h${Math.max(1, (to - from) * this.#scale).toFixed(1)}v${holdHeight}H${this.#x(from).toFixed(1)}z`).join("") });
+    }
+
+    #endName(hold) {
+        return ends[hold.endedBy] ?? ends[hold.outcome] ?? ends[hold.cutBy] ?? (hold.cutAt ? "cut" : "");
+    }
+
     #updateHold(node, { hold, to, from, y }, x, width, now) {
         const isOpen = this.#model.isOpen(hold, now);
-        const end = ends[hold.endedBy] ?? ends[hold.outcome] ?? ends[hold.cutBy] ?? (hold.cutAt ? "cut" : "");
+        const end = this.#endName(hold);
         const [bar, extensions, cap, title, text] = node.childNodes;
         set(node, { class: `hold worker-${hold.worker % 8} ${isOpen ? "open" : ""} ${end}` });
         set(bar, { x: x.toFixed(2), y, width: width.toFixed(2), height: holdHeight });
@@ -309,6 +366,7 @@ export class Plot {
         set(node, { class: `wait ${item.kind}` });
         if (item.isOpen) this.#open.push({ node: bar, from: item.from });
         const why = { line: "waited in line", again: "waited to run again", foreign: "was kept out by another holder of the lock" };
+        if (item.more > 1) return this.#label(node, title, `${item.more} jobs on ${key} waited, job ${job} first`);
         this.#label(node, title, `Job ${job} on ${key} ${why[item.kind]} for ${duration(item.to - item.from)} from ${clockTime(item.from)}`);
     }
 
@@ -337,6 +395,7 @@ function makeItem(item) {
     const job = item.hold?.job ?? item.wait?.job ?? item.mark?.job;
     const link = { href: job ? `/jobs/${job}` : null, tabindex: -1 };
     const title = drawing("title");
+    if (item.kind === "small") return drawing("path", { class: `small worker-${item.worker}` });
     if (item.kind === "hold") {
         return drawing("a", link, drawing("rect", { class: "bar", rx: 4 }), drawing("path", { class: "extension" }),
             drawing("path", { class: "cap" }), title, drawing("text"));

@@ -1,6 +1,5 @@
 // The timeline of all keys.
 
-import { repeat } from "./api.js";
 import { byID, drawing, element, jobLink, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
 import { eventName, span, votes, worker } from "./events.js";
 import { Feed } from "./feed.js";
@@ -8,7 +7,7 @@ import { moment } from "./format.js";
 import { Model } from "./model.js";
 import { describe, movable, spans } from "./pan.js";
 import { Plot, plural } from "./plot.js";
-import { explain, live, notify } from "./shell.js";
+import { live } from "./shell.js";
 
 const model = new Model();
 const plot = new Plot(byID("timeline"), model, { linkOf: keyPath, mostRows: 40, onDraw });
@@ -80,7 +79,7 @@ let listed = 0;
 function onDraw() {
     const notes = [];
     if (plot.hidden) notes.push(`${plural(plot.hidden, "more key")} had events in this time; choose a shorter one, or name a part of the key.`);
-    if (feed.isCutShort) notes.push("There were more events than are shown; choose a shorter time.");
+    if (plot.range.start < feed.wholeSince) notes.push("Of this time there are more events than are shown; choose a shorter one.");
     say(note, notes.join(" "));
     if (performance.now() - listed < 500) return;
     listed = performance.now();
@@ -133,11 +132,5 @@ function drawWorkers() {
 }
 
 onMove();
-try {
-    await feed.start(plot.span);
-    if (plot.end !== null) feed.load(plot.range.start, plot.range.end);
-} catch (error) {
-    live(error);
-    notify(explain(error), "bad");
-    repeat(async () => { await fetch("/healthz"); }, 5_000, (failure) => { if (!failure && error.status !== 401) location.reload(); });
-}
+await feed.start(plot.span);
+if (plot.end !== null) feed.load(plot.range.start, plot.range.end);
