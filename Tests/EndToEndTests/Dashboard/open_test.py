@@ -1,8 +1,12 @@
 """The dashboard of an intake that lets anyone in, with workers."""
 import re
 import unittest
+import urllib.error
+import urllib.parse
 import urllib.request
 
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -86,6 +90,41 @@ class Timeline(DashboardTest):
         self.one("#filter").send_keys("no such key")
         self.see("#timeline .empty", "Nothing has happened")
 
+    def test_it_is_dragged_and_turned_by_the_wheel(self):
+        job = self.submit("dragged")
+        self.until_state(job, "succeeded")
+        self.open("/timeline?keys=dragged")
+        bar = self.bar(f"Job {job} on dragged", "was held")
+        # It begins on the bar: what is dragged is not clicked. There is nothing after now.
+        ActionChains(self.browser).move_to_element(bar).click_and_hold().move_by_offset(-200, 0).release().perform()
+        self.assertEqual(self.one("#go-live").get_attribute("aria-pressed"), "true")
+        plot = self.one(".plot")
+        ActionChains(self.browser).move_to_element(plot).click_and_hold().move_by_offset(200, 0).release().perform()
+        self.assertEqual(self.one("#go-live").get_attribute("aria-pressed"), "false")
+        dragged = self.eventually("the address says until when", self.until)
+        ActionChains(self.browser).scroll_from_origin(ScrollOrigin.from_element(plot), -100, 0).perform()
+        self.eventually("the wheel has turned it", lambda: self.until() < dragged)
+
+    def until(self):
+        """Until when the address asks for."""
+        address = urllib.parse.urlsplit(self.browser.current_url)
+        self.assertEqual(address.path, "/timeline")
+        return urllib.parse.parse_qs(address.query).get("until", [""])[0]
+
+    def test_what_happened_while_the_connection_was_away_is_caught_up_with(self):
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        self.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/v1/events*"]})
+        self.open("/timeline?keys=away")
+        self.see("#live", "away")
+        self.see("#timeline .empty", "Nothing has happened")
+        job = self.submit("away")
+        self.until_state(job, "succeeded")
+        self.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        self.bar(f"Job {job} on away", "was held")
+        self.see("#live", "live")
+        for line in self.console():
+            self.assertIn("ERR_BLOCKED_BY_CLIENT", line)
+
     def test_a_failure_is_told_apart(self):
         job = self.submit_failing("fails")
         self.until_state(job, "failed")
@@ -113,7 +152,8 @@ class Timeline(DashboardTest):
         self.assertEqual(self.one("#go-live").get_attribute("aria-pressed"), "true")
         plot.send_keys("-")
         self.assertEqual(self.one("#span").get_attribute("value"), "300")
-        plot.send_keys(Keys.ARROW_DOWN)
+        # From the last one up.
+        plot.send_keys(Keys.ARROW_UP)
         focused = self.browser.switch_to.active_element
         self.assertIn(f"Job {job} on keyboard", focused.get_attribute("aria-label"))
         self.assertEqual(self.text("#detail"), focused.get_attribute("aria-label"))

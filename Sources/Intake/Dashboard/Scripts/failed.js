@@ -4,11 +4,12 @@ import { get, post } from "./api.js";
 import { byID, element, say, show } from "./dom.js";
 import { jobTable } from "./jobs.js";
 import { plural } from "./plot.js";
-import { explain, live, notify } from "./shell.js";
+import { explain, liveness, notify } from "./shell.js";
 
 /** Retries that are under way at once: the intake has others to serve. */
 const width = 4;
 
+const live = liveness("jobs");
 let jobs = [];
 let next = null;
 const table = jobTable("Failed jobs", ["job", "key", "queue", "attempt", "finished", "error"], {

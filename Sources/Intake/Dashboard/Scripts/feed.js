@@ -16,7 +16,7 @@ export class Feed {
     #model;
     #key;
     #onChange;
-    #onState;
+    #tell;
     #loading = Promise.resolve();
     #isLoading = false;
     #span = null;
@@ -26,13 +26,13 @@ export class Feed {
     /**
      * @param model - What to fill.
      * @param onChange - Told that the model has changed.
-     * @param onState - Told an error, or null when all is well.
+     * @param liveness - Gives what tells how a source does: an error, or null when all is well.
      * @param key - Only this key's; null for all.
      */
-    constructor(model, { onChange, onState, key = null }) {
+    constructor(model, { onChange, liveness, key = null }) {
         this.#model = model;
         this.#onChange = onChange;
-        this.#onState = onState;
+        this.#tell = { events: liveness("events"), history: liveness("history"), waits: liveness("waits") };
         this.#key = key;
     }
 
@@ -40,12 +40,12 @@ export class Feed {
     async start(span) {
         await new Promise((resolve) => {
             // First, since it tells the database's clock.
-            repeat(() => this.#poll().then(resolve), 1000, this.#onState);
+            repeat(() => this.#poll().then(resolve), 1000, this.#tell.waits);
         });
         this.#span = span;
         await new Promise((resolve) => {
             listen(`/v1/events?${this.#query({})}`, (event) => this.#hear(event), (error) => {
-                this.#onState(error);
+                this.#tell.events(error);
                 if (error) this.#lostAt ??= this.#model.now();
                 else this.#catchUp();
                 resolve();
@@ -119,8 +119,9 @@ export class Feed {
             this.#isLoading = true;
             try {
                 await this.#load(since, until);
+                this.#tell.history(null);
             } catch (error) {
-                this.#onState(error);
+                this.#tell.history(error);
             }
             this.#isLoading = false;
             this.#onChange();

@@ -8,7 +8,7 @@ import { badge } from "./jobs.js";
 import { Model } from "./model.js";
 import { describe } from "./pan.js";
 import { Plot } from "./plot.js";
-import { act, explain, live } from "./shell.js";
+import { act, explain, liveness } from "./shell.js";
 
 const id = location.pathname.split("/").pop();
 const path = `/v1/jobs/${encodeURIComponent(id)}`;
@@ -144,5 +144,5 @@ async function order(name, done) {
     refresh();
 }
 
-const refresh = repeat(load, 2_000, live);
-listen(`/v1/events?job=${encodeURIComponent(id)}`, () => refresh(), (error) => error && live(error));
+const refresh = repeat(load, 2_000, liveness("job"));
+listen(`/v1/events?job=${encodeURIComponent(id)}`, () => refresh(), liveness("events"));

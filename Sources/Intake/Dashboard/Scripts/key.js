@@ -9,7 +9,7 @@ import { jobTable } from "./jobs.js";
 import { Model } from "./model.js";
 import { describe, movable } from "./pan.js";
 import { Plot } from "./plot.js";
-import { explain, live } from "./shell.js";
+import { explain, liveness } from "./shell.js";
 
 const key = decodeURIComponent(location.pathname.slice("/keys/".length));
 const path = `/v1/keys/${encodeURIComponent(key)}`;
@@ -19,7 +19,7 @@ byID("timeline-link").href = `/timeline?${new URLSearchParams({ keys: key })}`;
 
 const model = new Model();
 const plot = new Plot(byID("timeline"), model, { mostRows: 1 });
-const feed = new Feed(model, { key, onChange: () => plot.change(), onState: live });
+const feed = new Feed(model, { key, onChange: () => plot.change(), liveness });
 movable(plot, () => feed.load(plot.range.start, plot.range.end));
 describe(plot, byID("detail"));
 
@@ -75,7 +75,7 @@ function showEvents() {
             event.reason ?? span(event)));
 }
 
-byID("more").addEventListener("click", () => loadEarlier().catch(live));
+byID("more").addEventListener("click", () => loadEarlier().catch(liveness("earlier")));
 
 repeat(async () => {
     try {
@@ -84,5 +84,5 @@ repeat(async () => {
         if (error.status !== 400) throw error;
         say(show(byID("missing"), true), `${explain(error)}.`);
     }
-}, 1_000, live);
+}, 1_000, liveness("key"));
 feed.start(plot.span);

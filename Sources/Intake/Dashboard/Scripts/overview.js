@@ -6,7 +6,7 @@ import { Feed } from "./feed.js";
 import { count, duration, micros, rate } from "./format.js";
 import { Model } from "./model.js";
 import { Plot, plural } from "./plot.js";
-import { act, live } from "./shell.js";
+import { act, liveness } from "./shell.js";
 
 /** Over how many whole steps of the throughput a rate is taken: a quarter of a minute. */
 const rateSteps = 3;
@@ -163,10 +163,10 @@ function drawMeter(meter, part, kind) {
 
 const model = new Model();
 const plot = new Plot(byID("recent"), model, { linkOf: keyPath, mostRows: 8 });
-const feed = new Feed(model, { onChange: () => plot.change(), onState: live });
+const feed = new Feed(model, { onChange: () => plot.change(), liveness });
 
-repeat(showThroughput, 2_000, live);
-repeat(showQueues, 1_000, live);
-repeat(showNodes, 2_000, live);
-repeat(showWorkers, 1_000, live);
+repeat(showThroughput, 2_000, liveness("throughput"));
+repeat(showQueues, 1_000, liveness("queues"));
+repeat(showNodes, 2_000, liveness("nodes"));
+repeat(showWorkers, 1_000, liveness("workers"));
 feed.start(plot.span);

@@ -3,8 +3,9 @@
 import { get } from "./api.js";
 import { byID, keyPath, say, show } from "./dom.js";
 import { jobTable } from "./jobs.js";
-import { explain, live, notify } from "./shell.js";
+import { explain, liveness, notify } from "./shell.js";
 
+const live = liveness("search");
 const text = (new URLSearchParams(location.search).get("q") ?? "").trim();
 document.querySelector(".find input").value = text;
 say(byID("title"), text ? `“${text}”` : "Search");

@@ -10,12 +10,18 @@ for (const link of document.querySelectorAll(".bar nav a")) {
 byID("token-button").addEventListener("click", changeToken);
 showButton();
 
-/** Says whether what is shown is of now: an error, or null when all is well. */
-export function live(error) {
+const errors = new Map();
+
+/** Gives what tells how one source of what is shown does: an error, or null when all is well. It is live if all are. */
+export const liveness = (source) => (error) => {
+    if (error) errors.set(source, error);
+    else errors.delete(source);
+    const worst = errors.values().next().value ?? null;
     const sign = byID("live");
-    set(sign, { "data-state": error ? "away" : "live", title: error ? explain(error) : null });
-    say(sign, error ? (error.status === 401 ? "token needed" : error.status === 403 ? "not allowed" : "away") : "live");
-}
+    set(sign, { "data-state": worst ? "away" : "live", title: worst ? explain(worst) : null });
+    const names = { 401: "token needed", 403: "not allowed" };
+    say(sign, worst ? names[worst.status] ?? "away" : "live");
+};
 
 /** An error in a reader's words. */
 export function explain(error) {

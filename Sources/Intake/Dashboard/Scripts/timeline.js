@@ -7,11 +7,11 @@ import { moment } from "./format.js";
 import { Model } from "./model.js";
 import { describe, movable, spans } from "./pan.js";
 import { Plot, plural } from "./plot.js";
-import { live } from "./shell.js";
+import { liveness } from "./shell.js";
 
 const model = new Model();
 const plot = new Plot(byID("timeline"), model, { linkOf: keyPath, mostRows: 40, onDraw });
-const feed = new Feed(model, { onChange: () => plot.change(), onState: live });
+const feed = new Feed(model, { onChange: () => plot.change(), liveness });
 const move = movable(plot, onMove);
 const note = element("p", { class: "hint more" });
 byID("timeline").append(note);
