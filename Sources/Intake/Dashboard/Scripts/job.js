@@ -63,7 +63,7 @@ function showState(job) {
         set(progress, { "aria-label": job.progressNote ?? "Progress", title: job.progressNote });
     }
     show(byID("error"), job.error !== undefined && job.state !== "succeeded");
-    say(byID("error-title"), isFinished ? `Why it is ${job.state}` : "Why its last attempt did not succeed");
+    say(byID("error-title"), { failed: "Why it failed", cancelled: "Why it was cancelled" }[job.state] ?? "Why its last attempt did not succeed");
     say(byID("error-text"), job.error);
 }
 
