@@ -65,8 +65,8 @@ package struct QueueViews: Sendable {
 
     /// From when on jobs could have run, and when they did.
     ///
-    /// - Returns: Of the unfinished jobs that came before the end of a span of time, and of those that finished in it, the
-    ///   latest; a JSON object for each.
+    /// - Returns: Of the unfinished jobs that came before the end of a span of time, and of those that finished in it,
+    ///   the latest; a JSON object for each.
     /// - Throws: ``PostgresError``.
     package func waits(
         since: PostgresTimestamp,
@@ -74,7 +74,10 @@ package struct QueueViews: Sendable {
         key: String?,
         limit: Int
     ) async throws -> (unfinished: [String], finished: [String]) {
-        let unfinished = try await texts(ViewStatements.unfinishedWaits, [.timestamp(until), .text(key), .int32(Int32(limit))])
+        let unfinished = try await texts(
+            ViewStatements.unfinishedWaits,
+            [.timestamp(until), .text(key), .int32(Int32(limit))]
+        )
         let finished = try await texts(
             ViewStatements.finishedWaits,
             [.timestamp(since), .timestamp(until), .text(key), .int32(Int32(limit))]

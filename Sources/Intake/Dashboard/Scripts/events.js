@@ -1,6 +1,6 @@
 // What the tables of events have in common.
 
-import { element } from "./dom.js";
+import { element, jobLink } from "./dom.js";
 import { micros } from "./format.js";
 
 /** Each node's answer, as a row of signs: their shapes differ, not their colours only. */
@@ -23,3 +23,13 @@ export function span(event) {
     if (event.event === "acquired") return event.waitedUs === undefined ? "" : `took ${micros(event.waitedUs)}`;
     return event.heldUs === undefined ? "" : `held ${micros(event.heldUs)}`;
 }
+
+/** An event's cells: what happened, to which job, by whom, under which fence, with which votes, and why. */
+export const eventCells = (event, names) => [
+    eventName(event),
+    event.job ? jobLink(event.job) : "–",
+    worker(event.worker, names),
+    event.fence ?? "–",
+    votes(event.votes),
+    event.reason ?? span(event),
+];

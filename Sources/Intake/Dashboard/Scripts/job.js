@@ -30,18 +30,19 @@ async function readClock() {
     hasClock = true;
 }
 
+let isMissing = false;
+
 async function load() {
+    if (isMissing) return;
     if (!hasClock) await readClock();
-    const [job, timeline, why, { workers }] = await Promise.all([
-        get(path), get(`${path}/timeline`), get(`${path}/why`), get("/v1/workers"),
-    ]).catch((error) => {
+    const job = await get(path).catch((error) => {
         if (error.status !== 404 && error.status !== 400) throw error;
+        isMissing = true;
         say(show(byID("missing"), true), `${explain(error)}.`);
-        return [null];
     });
-    if (!job) return;
+    if (isMissing) return;
+    const [timeline, why, { workers }] = await Promise.all([get(`${path}/timeline`), get(`${path}/why`), get("/v1/workers")]);
     for (const { id, name } of workers) model.workers.set(id, name);
-    show(byID("missing"), false);
     show(byID("whole"), true);
     showState(job);
     showCauses(job, why.causes);

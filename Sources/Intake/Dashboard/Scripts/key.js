@@ -2,7 +2,7 @@
 
 import { get, repeat } from "./api.js";
 import { byID, element, jobLink, reconcile, row, say, set, show } from "./dom.js";
-import { eventName, span, votes, worker } from "./events.js";
+import { eventCells, worker } from "./events.js";
 import { Feed } from "./feed.js";
 import { count, duration, moment } from "./format.js";
 import { jobTable } from "./jobs.js";
@@ -65,14 +65,7 @@ async function loadEarlier() {
 function showEvents() {
     show(byID("more"), next !== null);
     reconcile(byID("events"), events, (event) => event.id, (event) =>
-        row(byID("events"),
-            moment(event.at),
-            eventName(event),
-            event.job ? jobLink(event.job) : "–",
-            worker(event.worker, model.workers),
-            event.fence ?? "–",
-            votes(event.votes),
-            event.reason ?? span(event)));
+        row(byID("events"), moment(event.at), ...eventCells(event, model.workers)));
 }
 
 byID("more").addEventListener("click", () => loadEarlier().catch(liveness("earlier")));

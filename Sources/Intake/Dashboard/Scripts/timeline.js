@@ -1,7 +1,7 @@
 // The timeline of all keys.
 
-import { byID, drawing, element, jobLink, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
-import { eventName, span, votes, worker } from "./events.js";
+import { byID, drawing, element, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
+import { eventCells } from "./events.js";
 import { Feed } from "./feed.js";
 import { moment } from "./format.js";
 import { Model } from "./model.js";
@@ -89,15 +89,7 @@ function onDraw() {
         event.moment >= start && event.moment <= end && names.has(event.key));
     events.sort((a, b) => b.moment - a.moment || b.id - a.id);
     reconcile(byID("events"), events.slice(0, 30), (event) => event.id, (event) =>
-        row(byID("events"),
-            moment(event.at),
-            keyLink(event.key),
-            eventName(event),
-            event.job ? jobLink(event.job) : "–",
-            worker(event.worker, model.workers),
-            event.fence ?? "–",
-            votes(event.votes),
-            event.reason ?? span(event)));
+        row(byID("events"), moment(event.at), keyLink(event.key), ...eventCells(event, model.workers)));
     drawWorkers();
 }
 
