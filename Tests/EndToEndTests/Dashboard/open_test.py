@@ -76,7 +76,7 @@ class Timeline(DashboardTest):
         self.until_state(job, "succeeded")
         at = self.call("GET", f"/v1/jobs/{job}")["finishedAt"]
         # As of a link that somebody was sent: what was later is not there.
-        self.open(f"/timeline?until={at[:23]}Z&span=15")
+        self.open(f"/timeline?until={at[:23]}Z&span=300")
         self.assertEqual(self.one("#go-live").get_attribute("aria-pressed"), "false")
         self.bar(f"Job {job} on past", "was held")
         later = self.submit("past")
@@ -93,7 +93,7 @@ class Timeline(DashboardTest):
     def test_it_is_dragged_and_turned_by_the_wheel(self):
         job = self.submit("dragged")
         self.until_state(job, "succeeded")
-        self.open("/timeline?keys=dragged")
+        self.open("/timeline?keys=dragged&span=300")
         bar = self.bar(f"Job {job} on dragged", "was held")
         # It begins on the bar: what is dragged is not clicked. There is nothing after now.
         ActionChains(self.browser).move_to_element(bar).click_and_hold().move_by_offset(-200, 0).release().perform()
@@ -114,7 +114,7 @@ class Timeline(DashboardTest):
     def test_what_happened_while_the_connection_was_away_is_caught_up_with(self):
         self.browser.execute_cdp_cmd("Network.enable", {})
         self.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/v1/events*"]})
-        self.open("/timeline?keys=away")
+        self.open("/timeline?keys=away&span=300")
         self.see("#live", "away")
         self.see("#timeline .empty", "Nothing has happened")
         job = self.submit("away")
@@ -128,14 +128,14 @@ class Timeline(DashboardTest):
     def test_a_failure_is_told_apart(self):
         job = self.submit_failing("fails")
         self.until_state(job, "failed")
-        self.open("/timeline")
+        self.open("/timeline?span=300")
         bar = self.bar(f"Job {job} on fails", "overrun")
         self.assertIn("overrun", bar.get_attribute("class"))
 
     def test_keys_do_what_the_pointer_does(self):
         job = self.submit("keyboard")
         self.until_state(job, "succeeded")
-        self.open("/timeline?keys=keyboard")
+        self.open("/timeline?keys=keyboard&span=300")
         self.bar(f"Job {job} on keyboard", "was held")
         body = self.browser.find_element(By.TAG_NAME, "body")
         body.send_keys(Keys.TAB)
@@ -151,7 +151,7 @@ class Timeline(DashboardTest):
         plot.send_keys("l")
         self.assertEqual(self.one("#go-live").get_attribute("aria-pressed"), "true")
         plot.send_keys("-")
-        self.assertEqual(self.one("#span").get_attribute("value"), "300")
+        self.assertEqual(self.one("#span").get_attribute("value"), "900")
         # From the last one up.
         plot.send_keys(Keys.ARROW_UP)
         focused = self.browser.switch_to.active_element

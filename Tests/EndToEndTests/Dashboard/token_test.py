@@ -28,7 +28,7 @@ class Guarded(DashboardTest):
         self.enter(os.environ["READER"])
         self.see("#facts", "guarded")
         self.leave_refusals()
-        self.open("/timeline")
+        self.open("/timeline?span=300")
         self.bar(f"Job {job} on guarded")
         self.see("#live", "live")
         self.assertEqual(self.all("#token-dialog[open]"), [])
