@@ -13,8 +13,8 @@ let settings: [SwiftSetting] = [
 let dashboard =
     ["failed", "job", "key", "layout", "overview", "search", "timeline"].map { "Templates/\($0).mustache" }
     + [
-        "api", "dom", "events", "failed", "feed", "format", "job", "jobs", "key", "model", "overview", "pan", "plot",
-        "search", "shell", "timeline", "token",
+        "api", "dom", "events", "failed", "feed", "format", "job", "jobs", "key", "legend", "model", "overview", "pan",
+        "parts", "plot", "rows", "search", "shell", "timeline", "token",
     ].map { "Scripts/\($0).js" }
     + ["Styles/dashboard.css", "Styles/timeline.css"]
 

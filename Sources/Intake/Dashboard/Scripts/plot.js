@@ -1,35 +1,16 @@
 // Draws a timeline: rows down, time across, as SVG.
 
-import { drawing, element, reconcile, say, set } from "./dom.js";
+import { drawing, reconcile, say, set } from "./dom.js";
 import { clockTime, dayOf, duration } from "./format.js";
+import { axisHeight, capPath, holdHeight, makeItem, makeLabel, makeParts } from "./parts.js";
+import { endOf, Lanes, rowsOf } from "./rows.js";
 
 const paddingTop = 8;
-const holdHeight = 20;
 const laneHeight = 8;
 const paddingBottom = 8;
-const mostLanes = 4;
-const axisHeight = 26;
 /** Between the ticks of the axis, in milliseconds. */
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400].map((seconds) => seconds * 1000);
-const natural = new Intl.Collator("en", { numeric: true });
 const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
-
-/** A bar of fewer pixels cannot be told from its neighbour. */
-const least = 3;
-/** From so many holds on, a row is crowded. */
-const many = 40;
-
-/** How the end of a hold is called and drawn; of what is not here, nothing is drawn. */
-const ends = { lost: "lost", overrun: "overrun", failed: "failed", refused: "refused", cancelled: "cancelled" };
-
-/** A mark's shape around its middle. */
-const shapes = {
-    lost: "M-4-4 4 4M4-4-4 4",
-    refused: "M-4 0H4",
-    overrun: "M0-4.5V1M0 4V4.5",
-    rescued: "M-4 0 0-4 4 0M0-4V5",
-    waiting: "M-3-4V4M3-4V4",
-};
 
 export class Plot {
     span = 60_000;
@@ -47,7 +28,7 @@ export class Plot {
     #width = 0;
     #anchor = 0;
     #scale = 0;
-    #lanes = new Map();
+    #lanes = new Lanes();
     #open = [];
     #lastFrame = 0;
     #isDue = false;
@@ -134,7 +115,10 @@ export class Plot {
             this.#anchor = start;
         }
         this.#open = [];
-        const rows = this.#rows(start, end);
+        const { rows, hidden } = rowsOf(this.#model, {
+            start, end, scale, filter: this.filter, rowOf: this.#rowOf, mostRows: this.#mostRows,
+        });
+        this.hidden = hidden;
         this.#drawRows(rows);
         this.#drawAxis(start, end);
         this.#drawItems(rows);
@@ -148,72 +132,16 @@ export class Plot {
         return (moment - this.#anchor) * this.#scale;
     }
 
-    /** What falls into a span of time, by row; the rows in the order of their names. */
-    #rows(start, end) {
-        const now = this.#model.now();
-        const rows = new Map();
-        const filter = this.filter.toLowerCase();
-        const row = (item, latest) => {
-            const name = this.#rowOf(item);
-            if (filter && !name.toLowerCase().includes(filter)) return null;
-            if (!rows.has(name)) rows.set(name, { name, holds: [], small: [], waits: [], marks: [], latest: 0, count: 0, waiting: 0 });
-            const found = rows.get(name);
-            found.latest = Math.max(found.latest, latest);
-            return found;
-        };
-        for (const hold of this.#model.holds.values()) {
-            const to = this.#model.endOf(hold, now);
-            if (to < start || hold.start > end) continue;
-            row(hold, to)?.holds.push({ id: `hold ${hold.fence}`, kind: "hold", hold, from: hold.start, to });
-        }
-        for (const found of rows.values()) this.#foldSmall(found, now);
-        for (const wait of this.#model.waits.values()) {
-            for (const [index, segment] of [...this.#model.segments(wait, now)].entries()) {
-                // What began at once has not waited.
-                if (segment.to < start || segment.from > end || segment.to - segment.from < 20) continue;
-                const found = row(wait, segment.to);
-                if (!found) continue;
-                if (segment.isOpen) found.waiting += 1;
-                if (!segment.isOpen && (segment.to - segment.from) * this.#scale < least) continue;
-                found.waits.push({ ...segment, id: `wait ${wait.job} ${index}`, wait, isOver: !segment.isOpen });
-            }
-        }
-        for (const mark of this.#model.marks.values()) {
-            if (mark.event === "waiting") {
-                const to = this.#model.endOfForeign(mark, now);
-                if (to < start || mark.moment > end) continue;
-                row(mark, to)?.marks.push({ id: `foreign ${mark.id}`, kind: "foreign", mark, from: mark.moment, to });
-            } else if (mark.moment >= start && mark.moment <= end) {
-                row(mark, mark.moment)?.marks.push({ id: `mark ${mark.id}`, kind: "mark", mark, from: mark.moment, to: mark.moment });
-            }
-        }
-        const latest = [...rows.values()].sort((a, b) => b.latest - a.latest);
-        this.hidden = Math.max(0, latest.length - this.#mostRows);
-        return latest.slice(0, this.#mostRows).sort((a, b) => natural.compare(a.name, b.name));
-    }
-
-    /** Where a row has many holds, those too short to be told apart are drawn as one, unless something went wrong. */
-    #foldSmall(row, now) {
-        row.count = row.holds.length;
-        row.small = Array.from({ length: 8 }, () => []);
-        if (row.count < many) return;
-        row.holds = row.holds.filter(({ hold, from, to }) => {
-            if ((to - from) * this.#scale >= least || this.#endName(hold) || this.#model.isOpen(hold, now)) return true;
-            row.small[hold.worker % 8].push([from, to]);
-            return false;
-        });
-    }
-
     /** Places the rows, and the waits in lanes below the hold that they wait for. */
     #drawRows(rows) {
         let y = 0;
         for (const row of rows) {
-            const busy = this.#placeWaits(row);
+            const busy = this.#lanes.place(row);
             row.y = y;
             row.height = paddingTop + holdHeight + (busy.length ? 4 + busy.length * laneHeight : 0) + paddingBottom;
             y += row.height;
         }
-        if (this.#lanes.size > 20_000) this.#lanes.clear();
+        this.#lanes.prune();
         const { plot, labels, bands, empty, now } = this.#parts;
         const height = Math.max(y, 56);
         set(plot, { height });
@@ -234,42 +162,6 @@ export class Plot {
             marks: sum(rows, (row) => row.marks.filter((item) => item.kind === "mark").length),
         };
         set(plot, { "aria-label": this.#summary() });
-    }
-
-    /** Gives each wait a lane, and those for which there is none left one bar together. Returns the lanes. */
-    #placeWaits(row) {
-        const busy = [];
-        const rest = [];
-        for (const item of row.waits.sort((a, b) => a.from - b.from || a.wait.job - b.wait.job)) {
-            // A lane is kept: what waits moves up in its line, and not on the picture.
-            let lane = this.#lanes.get(item.id);
-            if (lane === undefined) {
-                lane = busy.findIndex((until) => until <= item.from);
-                if (lane < 0) lane = Math.min(busy.length, mostLanes - 1);
-                this.#lanes.set(item.id, lane);
-            }
-            item.lane = lane;
-            while (busy.length <= lane) busy.push(-Infinity);
-            if (lane === mostLanes - 1 && busy[lane] > item.from) rest.push(item);
-            busy[lane] = Math.max(busy[lane], item.isOver ? item.to : Infinity);
-        }
-        if (rest.length) {
-            // All of that lane: which of them were alone there changes as they come and go.
-            const last = row.waits.filter((item) => item.lane === mostLanes - 1);
-            row.waits = row.waits.filter((item) => item.lane < mostLanes - 1);
-            for (const item of last) {
-                const bar = row.waits.at(-1);
-                if (bar?.more && bar.to >= item.from) {
-                    bar.more += 1;
-                    bar.to = Math.max(bar.to, item.to);
-                    bar.isOpen ||= item.isOpen;
-                    bar.kind = bar.kind === item.kind ? bar.kind : "line";
-                } else {
-                    row.waits.push({ ...item, more: 1 });
-                }
-            }
-        }
-        return busy;
     }
 
     #summary() {
@@ -316,13 +208,9 @@ export class Plot {
         set(node, { d: holds.map(([from, to]) => `M${this.#x(from).toFixed(1)} ${y}h${Math.max(1, (to - from) * this.#scale).toFixed(1)}v${holdHeight}H${this.#x(from).toFixed(1)}z`).join("") });
     }
 
-    #endName(hold) {
-        return ends[hold.endedBy] ?? ends[hold.outcome] ?? ends[hold.cutBy] ?? (hold.cutAt ? "cut" : "");
-    }
-
     #updateHold(node, { hold, to, from, y }, x, width, now) {
         const isOpen = this.#model.isOpen(hold, now);
-        const end = this.#endName(hold);
+        const end = endOf(hold);
         const [bar, extensions, cap, title, text] = node.childNodes;
         set(node, { class: `hold worker-${hold.worker % 8} ${isOpen ? "open" : ""} ${end}` });
         set(bar, { x: x.toFixed(2), y, width: width.toFixed(2), height: holdHeight });
@@ -382,49 +270,6 @@ export class Plot {
         set(node, { "aria-label": text });
         say(title, text);
     }
-}
-
-/** A hold's end that is worth a look: a bar in its colour, with a sign for what it was. */
-function capPath(end, x, y) {
-    const middle = y + holdHeight / 2;
-    if (end === "lost") return `M${x - 4} ${middle - 4}l8 8m0-8l-8 8M${x} ${y}v2M${x} ${y + holdHeight - 2}v2`;
-    return `M${x - 1.5} ${y + 1}v${holdHeight - 2}`;
-}
-
-function makeItem(item) {
-    const job = item.hold?.job ?? item.wait?.job ?? item.mark?.job;
-    const link = { href: job ? `/jobs/${job}` : null, tabindex: -1 };
-    const title = drawing("title");
-    if (item.kind === "small") return drawing("path", { class: `small worker-${item.worker}` });
-    if (item.kind === "hold") {
-        return drawing("a", link, drawing("rect", { class: "bar", rx: 4 }), drawing("path", { class: "extension" }),
-            drawing("path", { class: "cap" }), title, drawing("text"));
-    }
-    if (item.kind === "mark") {
-        return drawing("a", { ...link, class: `mark ${item.mark.event}` }, drawing("circle", { r: 8 }),
-            drawing("path", { d: shapes[item.mark.event] }), title);
-    }
-    return drawing("a", link, drawing("rect"), title);
-}
-
-function makeLabel(row, link) {
-    const name = link ? element("a", { href: link, title: row.name }, row.name) : element("span", { title: row.name }, row.name);
-    return element("div", { class: "label" }, name, element("small"));
-}
-
-function makeParts(root) {
-    const corner = element("div", { class: "corner" });
-    const ticks = drawing("g");
-    const axis = drawing("svg", { class: "axis", height: axisHeight, "aria-hidden": "true" }, ticks);
-    const hatch = drawing("pattern", { id: `hatch-${root.id}`, class: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-        drawing("rect", { width: 6, height: 6 }), drawing("path", { d: "M0 0V6" }));
-    const [bands, grid, content] = [drawing("g"), drawing("g"), drawing("g", { class: "content" })];
-    const now = drawing("line", { class: "now", y1: 0 });
-    const plot = drawing("svg", { class: "plot", tabindex: 0, role: "group" }, drawing("defs", {}, hatch), bands, grid, content, now);
-    const labels = element("div", { class: "labels" });
-    const empty = element("p", { class: "empty" }, "Nothing has happened in this time.");
-    root.append(element("div", { class: "axis-row" }, corner, axis), element("div", { class: "body" }, labels, plot, empty));
-    return { hatch: hatch.id, corner, ticks, bands, grid, content, now, plot, labels, empty };
 }
 
 export const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;

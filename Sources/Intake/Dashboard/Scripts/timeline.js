@@ -1,9 +1,10 @@
 // The timeline of all keys.
 
-import { byID, drawing, element, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
+import { byID, element, keyLink, keyPath, reconcile, row, say, set } from "./dom.js";
 import { eventCells } from "./events.js";
 import { Feed } from "./feed.js";
 import { moment } from "./format.js";
+import { showWorkers } from "./legend.js";
 import { Model } from "./model.js";
 import { describe, movable, spans } from "./pan.js";
 import { Plot, plural } from "./plot.js";
@@ -90,37 +91,7 @@ function onDraw() {
     events.sort((a, b) => b.moment - a.moment || b.id - a.id);
     reconcile(byID("events"), events.slice(0, 30), (event) => event.id, (event) =>
         row(byID("events"), moment(event.at), keyLink(event.key), ...eventCells(event, model.workers)));
-    drawWorkers();
-}
-
-/** The signs of the plot and what they mean; each is drawn as it is there. */
-const signs = [
-    ["Waits in line", drawing("g", { class: "wait line" }, drawing("rect", { y: 5, width: 28, height: 5, rx: 2.5 }))],
-    ["Waits to run again", drawing("g", { class: "wait again" }, drawing("rect", { y: 5, width: 28, height: 5, rx: 2.5 }))],
-    ["Kept out by another", drawing("g", { class: "wait foreign" }, drawing("rect", { width: 28, height: 15, rx: 3, fill: "url(#hatch-timeline)" }))],
-    ["Extended", drawing("g", { class: "hold plain" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "extension", d: "M9 9v6M19 9v6" }))],
-    ["Failed", drawing("g", { class: "hold plain failed" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M26 1v13" }))],
-    ["Ran too long", drawing("g", { class: "hold plain overrun" }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M26 1v13" }))],
-    ["Lost", drawing("g", { class: "hold plain lost" }, drawing("rect", { class: "bar", width: 22, height: 15, rx: 4 }), drawing("path", { class: "cap", d: "M18 3.5l8 8m0-8l-8 8" }))],
-    ["Refused", markSign("refused", "M-4 0H4")],
-    ["Put back", markSign("rescued", "M-4 0 0-4 4 0M0-4V5")],
-];
-
-function markSign(kind, path) {
-    return drawing("g", { class: `mark ${kind}`, transform: "translate(14 7.5)" }, drawing("circle", { r: 7 }), drawing("path", { d: path }));
-}
-
-const workerList = element("ul", { "aria-label": "Holds by worker" });
-byID("legend").append(workerList, element("ul", { "aria-label": "Signs" }, signs.map(([text, sign]) =>
-    element("li", {}, drawing("svg", { width: 28, height: 15, "aria-hidden": "true" }, sign), text))));
-
-function drawWorkers() {
-    const ids = new Set(plot.shown.rows.flatMap((row) => row.holds.map(({ hold }) => hold.worker)));
-    const list = [...ids].filter((id) => id !== undefined).sort((a, b) => a - b).slice(-12);
-    reconcile(workerList, list, (id) => id, (id) =>
-        element("li", {}, drawing("svg", { width: 28, height: 15, "aria-hidden": "true" },
-            drawing("g", { class: `hold worker-${id % 8}` }, drawing("rect", { class: "bar", width: 28, height: 15, rx: 4 }))), element("span")),
-    (node, id) => say(node.lastChild, model.workerName(id)));
+    showWorkers(plot, model);
 }
 
 onMove();
