@@ -52,7 +52,8 @@ async function problem(response) {
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
- * Does something again and again while the page is looked at: `interval` after it was done, and longer where it takes long.
+ * Does something again and again while the page is looked at: `interval` after it was done, and longer where it
+ * takes long.
  *
  * @param turn - What to do.
  * @param onState - Told an error, or null when it went well.

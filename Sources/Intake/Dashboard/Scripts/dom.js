@@ -47,8 +47,8 @@ export function show(node, isShown) {
 }
 
 /**
- * Makes a node's children those of `items`, in their order. A child is kept while its item's key is there, so that focus,
- * hover and selection last.
+ * Makes a node's children those of `items`, in their order. A child is kept while its item's key is there, so that
+ * focus, hover and selection last.
  */
 export function reconcile(parent, items, keyOf, make, update) {
     const old = nodesOf.get(parent) ?? new Map();
@@ -67,11 +67,15 @@ export function reconcile(parent, items, keyOf, make, update) {
     nodesOf.set(parent, nodes);
 }
 
-/** A row of a table: its cells are of the kinds of the headings above them, which narrow windows show beside each cell. */
+/**
+ * A row of a table: its cells are of the kinds of the headings above them, which narrow windows show beside each
+ * cell.
+ */
 export function row(body, ...contents) {
     const headings = body.closest("table").tHead.rows[0].cells;
     return element("tr", {}, contents.map((content, index) =>
-        element("td", { class: headings[index].className || null, "data-label": headings[index].textContent }, content)));
+        element("td", { class: headings[index].className || null, "data-label": headings[index].textContent },
+            content)));
 }
 
 export const jobLink = (job) => element("a", { href: `/jobs/${job}` }, String(job));

@@ -8,7 +8,8 @@ export function votes(list) {
     if (!list?.length) return element("span", { class: "none" }, "–");
     const signs = { granted: "✓", held: "✕", unreachable: "–", late: "…", quarantined: "Q", stepped: "±" };
     return element("span", { class: "votes" }, list.map(({ node, verdict, us }) =>
-        element("span", { class: `vote ${verdict}`, title: `${node}: ${verdict}, ${micros(us)}`, role: "img", "aria-label": `${node} ${verdict}` },
+        element("span", { class: `vote ${verdict}`, title: `${node}: ${verdict}, ${micros(us)}`, role: "img",
+            "aria-label": `${node} ${verdict}` },
             signs[verdict] ?? "?")));
 }
 

@@ -72,7 +72,10 @@ async function retryChosen() {
     show(progress, false);
     const done = numbers.length - failures.length - waiting.length;
     if (done) notify(`${plural(done, "job")} will run again`);
-    if (failures.length) notify(`${plural(failures.length + waiting.length, "job")} could not be retried. ${explain(failures[0])}`, "bad");
+    if (failures.length) {
+        const left = plural(failures.length + waiting.length, "job");
+        notify(`${left} could not be retried. ${explain(failures[0])}`, "bad");
+    }
     await load(false);
 }
 

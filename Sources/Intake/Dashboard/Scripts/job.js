@@ -25,7 +25,8 @@ let hasClock = false;
 /** What runs is drawn up to the database's now. */
 async function readClock() {
     const asked = Date.now();
-    const span = new URLSearchParams({ since: new Date(asked - 1000).toISOString(), until: new Date(asked).toISOString(), limit: "1" });
+    const span = new URLSearchParams({ since: new Date(asked - 1000).toISOString(),
+        until: new Date(asked).toISOString(), limit: "1" });
     model.setClock((await get(`/v1/waits?${span}`)).now, asked, Date.now());
     hasClock = true;
 }
@@ -41,7 +42,8 @@ async function load() {
         say(show(byID("missing"), true), `${explain(error)}.`);
     });
     if (isMissing) return;
-    const [timeline, why, { workers }] = await Promise.all([get(`${path}/timeline`), get(`${path}/why`), get("/v1/workers")]);
+    const [timeline, why, { workers }] = await Promise.all([get(`${path}/timeline`), get(`${path}/why`),
+        get("/v1/workers")]);
     for (const { id, name } of workers) model.workers.set(id, name);
     show(byID("whole"), true);
     showState(job);
@@ -64,7 +66,8 @@ function showState(job) {
         set(progress, { "aria-label": job.progressNote ?? "Progress", title: job.progressNote });
     }
     show(byID("error"), job.error !== undefined && job.state !== "succeeded");
-    say(byID("error-title"), { failed: "Why it failed", cancelled: "Why it was cancelled" }[job.state] ?? "Why its last attempt did not succeed");
+    say(byID("error-title"), { failed: "Why it failed", cancelled: "Why it was cancelled" }[job.state]
+        ?? "Why its last attempt did not succeed");
     say(byID("error-text"), job.error);
 }
 
@@ -89,7 +92,8 @@ function showFacts(job) {
         ["An attempt may take", job.timeoutMs === undefined ? null : duration(job.timeoutMs)],
         ["Trace", job.traceparent ? element("code", {}, job.traceparent) : null],
     ].filter(([, value]) => value !== null);
-    byID("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    byID("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name),
+        element("dd", {}, value)]));
     say(byID("value"), job.value);
     show(byID("metadata"), job.metadata !== undefined);
     if (job.metadata !== undefined) say(byID("metadata-text"), JSON.stringify(job.metadata, null, 2));
@@ -123,7 +127,8 @@ function showEvents(events) {
 /** All of its life, from its submission to its end or to now. */
 function showPlot(job, timeline) {
     for (const event of timeline.events) model.add(event);
-    model.addWait({ job: job.id, key: job.key, since: later(job.submittedAt, job.runAt), startedAt: job.startedAt, finishedAt: job.finishedAt });
+    model.addWait({ job: job.id, key: job.key, since: later(job.submittedAt, job.runAt), startedAt: job.startedAt,
+        finishedAt: job.finishedAt });
     const now = model.now();
     const start = Date.parse(job.submittedAt);
     const end = finished.includes(job.state) ? Date.parse(job.finishedAt) : now;

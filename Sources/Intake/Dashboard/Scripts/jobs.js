@@ -21,7 +21,8 @@ const columns = {
  *
  * @param names - Its columns, of those above.
  * @param more - A first column of one's own: its heading, and a cell for a job.
- * @returns The table to be placed, and a function that shows jobs in it and leaves alone the rows of those that are the same.
+ * @returns The table to be placed, and a function that shows jobs in it and leaves alone the rows of those that are
+ * the same.
  */
 export function jobTable(title, names, more = null) {
     const chosen = [...(more ? [[more.heading, "", more.cell]] : []), ...names.map((name) => columns[name])];

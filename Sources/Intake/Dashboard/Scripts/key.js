@@ -33,12 +33,14 @@ async function load() {
     set(byID("value"), { class: shown.value === undefined ? "none" : null });
     say(byID("fence"), shown.highestFence === undefined ? "none" : count(shown.highestFence));
     say(byID("length"), line.length >= 100_000 ? "100,000 or more" : count(line.length));
-    byID("line-note").replaceChildren(...(line.foreignHolderSince ? ["another holds its lock since ", moment(line.foreignHolderSince)]
+    byID("line-note").replaceChildren(...(line.foreignHolderSince ? ["another holds its lock since ",
+        moment(line.foreignHolderSince)]
         : line.head ? ["job ", jobLink(line.head), " is first"] : ["no job is unfinished"]));
     const { holder } = line;
     byID("holder").replaceChildren(...(holder ? ["job ", jobLink(holder.job)] : ["nobody"]));
+    const held = holder ? duration(model.now() - Date.parse(holder.since)) : "";
     say(byID("holder-since"), holder
-        ? `${worker(holder.worker, model.workers)}, for ${duration(model.now() - Date.parse(holder.since))}, fence ${holder.fence}` : "none of the jobs here");
+        ? `${worker(holder.worker, model.workers)}, for ${held}, fence ${holder.fence}` : "none of the jobs here");
     jobs.show(list.jobs);
     await loadEvents();
 }

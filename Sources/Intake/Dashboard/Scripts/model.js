@@ -1,7 +1,5 @@
 // The holds, waits and marks of a timeline, made of events and waits that come in any order and more than once.
 
-/** @typedef {{fence: number, job: number, key: string, attempt: number, worker: number, start: number, end: ?number}} Hold */
-
 /** How many events are kept; the oldest go first. */
 const most = 20_000;
 
@@ -36,8 +34,12 @@ export class Model {
         if (this.events.has(event.id)) return false;
         const at = Date.parse(event.at);
         this.events.set(event.id, { ...event, moment: at });
-        if (["waiting", "refused", "rescued"].includes(event.event)) this.marks.set(event.id, this.events.get(event.id));
-        if (event.event === "waiting") this.#keptOut.set(event.job, Math.min(this.#keptOut.get(event.job) ?? Infinity, at));
+        if (["waiting", "refused", "rescued"].includes(event.event)) {
+            this.marks.set(event.id, this.events.get(event.id));
+        }
+        if (event.event === "waiting") {
+            this.#keptOut.set(event.job, Math.min(this.#keptOut.get(event.job) ?? Infinity, at));
+        }
         if (event.fence !== undefined && event.event !== "waiting") this.#tell(this.#hold(event, at), event, at);
         return true;
     }
@@ -53,7 +55,8 @@ export class Model {
             hold = {
                 fence: event.fence, job: event.job, key: event.key, attempt: event.attempt, worker: event.worker,
                 start: event.heldUs === undefined ? at : at - event.heldUs / 1000, extensions: [],
-                end: null, endedBy: null, outcome: null, reason: null, validUntil: null, cutAt: null, votes: event.votes,
+                end: null, endedBy: null, outcome: null, reason: null, validUntil: null, cutAt: null,
+                votes: event.votes,
             };
             this.holds.set(event.fence, hold);
             const others = this.#holdsOfJob.get(event.job) ?? new Set();
@@ -63,7 +66,9 @@ export class Model {
     }
 
     #tell(hold, event, at) {
-        if (event.validityUs !== undefined) hold.validUntil = Math.max(hold.validUntil ?? 0, at + event.validityUs / 1000);
+        if (event.validityUs !== undefined) {
+            hold.validUntil = Math.max(hold.validUntil ?? 0, at + event.validityUs / 1000);
+        }
         switch (event.event) {
         case "acquired":
             hold.start = at;
@@ -128,7 +133,8 @@ export class Model {
         const ran = holds[0]?.start ?? wait.startedAt ?? wait.finishedAt ?? null;
         const kept = this.#keptOut.get(wait.job);
         const first = Math.min(ran ?? now, kept ?? Infinity);
-        yield { kind: "line", from: wait.since, to: Math.max(first, wait.since), isOpen: ran === null && kept === undefined };
+        const isOpen = ran === null && kept === undefined;
+        yield { kind: "line", from: wait.since, to: Math.max(first, wait.since), isOpen };
         for (const [index, hold] of holds.entries()) {
             if (this.isOpen(hold, now)) continue;
             // What has succeeded is told before it is settled.
@@ -142,7 +148,8 @@ export class Model {
 
     /** Until when somebody else kept a job out: it has its lock then, or is over. */
     endOfForeign(mark, now) {
-        const holds = [...(this.#holdsOfJob.get(mark.job) ?? [])].map((hold) => hold.start).filter((at) => at >= mark.moment);
+        const starts = [...(this.#holdsOfJob.get(mark.job) ?? [])].map((hold) => hold.start);
+        const holds = starts.filter((at) => at >= mark.moment);
         const finished = this.waits.get(mark.job)?.finishedAt;
         return holds.length ? Math.min(...holds) : finished ?? now;
     }
@@ -162,12 +169,15 @@ export class Model {
             if (!this.#holdsOfJob.get(hold.job)?.size) this.#holdsOfJob.delete(hold.job);
         }
         for (const [job, at] of this.#keptOut) if (at < cut) this.#keptOut.delete(job);
-        for (const [job, wait] of this.waits) if (wait.finishedAt !== null && wait.finishedAt < cut) this.waits.delete(job);
+        for (const [job, { finishedAt }] of this.waits) {
+            if (finishedAt !== null && finishedAt < cut) this.waits.delete(job);
+        }
         return cut;
     }
 
     /** Forgets all but the clock and the workers' names. */
     clear() {
-        for (const map of [this.events, this.holds, this.waits, this.marks, this.#holdsOfJob, this.#keptOut]) map.clear();
+        const all = [this.events, this.holds, this.waits, this.marks, this.#holdsOfJob, this.#keptOut];
+        for (const map of all) map.clear();
     }
 }

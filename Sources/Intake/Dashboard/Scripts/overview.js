@@ -38,7 +38,8 @@ function makeQueue(queue) {
     button.addEventListener("click", async () => {
         const order = button.dataset.order;
         const name = queue.name;
-        await act(button, () => post(`/v1/queues/${encodeURIComponent(name)}/${order}`), `Queue ${name} is ${order === "pause" ? "paused" : "resumed"}`);
+        await act(button, () => post(`/v1/queues/${encodeURIComponent(name)}/${order}`),
+            `Queue ${name} is ${order === "pause" ? "paused" : "resumed"}`);
         await showQueues();
     });
     const name = [element("span", { class: "name" }, queue.name), element("span", { class: "badge" })];
@@ -85,12 +86,14 @@ async function showThroughput() {
 /** Bars of what has finished, the failed part of each at its foot. */
 function drawSpark(svg, steps, bad) {
     const most = Math.max(1, ...steps);
-    set(svg, { viewBox: "0 0 240 48", "aria-label": `Jobs finished in the last 5 minutes: ${plural(total(steps), "job")}, ${total(bad)} of them failed` });
+    set(svg, { viewBox: "0 0 240 48",
+        "aria-label": `Jobs finished in the last 5 minutes: ${plural(total(steps), "job")}, ${total(bad)} of them failed` });
     const bars = steps.flatMap((jobs, index) => [
         { id: `all ${index}`, class: "all", x: index * 4, jobs },
         { id: `bad ${index}`, class: "bad", x: index * 4, jobs: bad[index] },
     ]);
-    reconcile(svg, bars, (bar) => bar.id, (bar) => drawing("rect", { class: bar.class, x: bar.x, width: 3, rx: 1 }), (node, bar) => {
+    reconcile(svg, bars, (bar) => bar.id, (bar) => drawing("rect", { class: bar.class, x: bar.x, width: 3, rx: 1 }),
+        (node, bar) => {
         const height = bar.jobs ? Math.max(2, (bar.jobs / most) * 46) : bar.class === "all" ? 1 : 0;
         set(node, { y: 48 - height, height, class: `${bar.class}${bar.jobs ? "" : " none"}` });
     });
@@ -112,21 +115,26 @@ function votesOf(node) {
 async function showNodes() {
     const { nodes, voting, quorum } = await get("/v1/nodes");
     const isEnough = voting >= quorum;
-    set(say(byID("quorum"), `${voting} of ${nodes.length} vote, ${quorum} needed`), { class: `badge ${isEnough ? "good" : "bad"}` });
+    set(say(byID("quorum"), `${voting} of ${nodes.length} vote, ${quorum} needed`),
+        { class: `badge ${isEnough ? "good" : "bad"}` });
     reconcile(byID("nodes"), nodes, (node) => node.name, (node) =>
-        element("li", { class: "node" }, element("span", { class: "lamp" }), element("span", { class: "name" }, node.name),
+        element("li", { class: "node" }, element("span", { class: "lamp" }),
+            element("span", { class: "name" }, node.name),
             element("span", { class: "state" }), element("span", { class: "meter" }), element("small")),
     (item, node) => {
         const [lamp, , state, meter, text] = item.children;
         const kind = !node.connected ? "away" : node.quarantined ? "quarantined" : "voting";
         set(lamp, { class: `lamp ${kind}` });
-        say(state, { away: "not connected", quarantined: "in quarantine, no vote", voting: `votes, ${micros(node.roundTripUs)} away` }[kind]);
+        say(state, { away: "not connected", quarantined: "in quarantine, no vote",
+            voting: `votes, ${micros(node.roundTripUs)} away` }[kind]);
         const counts = votesOf(node.name);
         const all = total([...counts.values()]);
         const granted = counts.get("granted") ?? 0;
         drawMeter(meter, all ? granted / all : 0, all ? "" : "none");
-        const others = [...counts].filter(([verdict]) => verdict !== "granted").map(([verdict, number]) => `${count(number)} ${verdict}`);
-        say(text, all ? [`${count(granted)} granted`, ...others].join(", ") + " in the last minute" : "asked nothing in the last minute");
+        const others = [...counts].filter(([verdict]) => verdict !== "granted").map(([verdict, number]) =>
+            `${count(number)} ${verdict}`);
+        say(text, all ? [`${count(granted)} granted`, ...others].join(", ") + " in the last minute"
+            : "asked nothing in the last minute");
     });
 }
 
@@ -134,18 +142,23 @@ async function showWorkers() {
     const asked = Date.now();
     const { workers } = await get("/v1/workers");
     const now = model.now() - (Date.now() - asked) / 2;
-    figure("slots", workers.length ? `of ${count(total(workers.map((worker) => worker.slots)))} slots, ${plural(workers.length, "worker")}` : "there is no worker");
+    figure("slots", workers.length
+        ? `of ${count(total(workers.map((worker) => worker.slots)))} slots, ${plural(workers.length, "worker")}`
+        : "there is no worker");
     reconcile(byID("workers"), workers, (worker) => worker.id, (worker) =>
         element("li", { class: "worker" }, drawing("svg", { width: 12, height: 12, "aria-hidden": "true" },
-            drawing("g", { class: `hold worker-${worker.id % 8}` }, drawing("rect", { class: "bar", width: 12, height: 12, rx: 3 }))),
-        element("span", { class: "name" }), element("span", { class: "state" }), element("span", { class: "meter" }), element("small")),
+            drawing("g", { class: `hold worker-${worker.id % 8}` }, drawing("rect",
+                { class: "bar", width: 12, height: 12, rx: 3 }))),
+        element("span", { class: "name" }), element("span", { class: "state" }), element("span", { class: "meter" }),
+            element("small")),
     (item, worker) => {
         const [, name, state, meter, text] = item.children;
         say(name, worker.name);
         say(state, `${plural(worker.claims, "line")} claimed${worker.isLeader ? ", leads" : ""}`);
         const left = Date.parse(worker.leaseUntil) - now;
         drawMeter(meter, Math.min(1, left / 4000), left < 1500 ? "low" : "");
-        say(text, `lease for ${duration(Math.max(0, left))}; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
+        const lease = duration(Math.max(0, left));
+        say(text, `lease for ${lease}; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
         set(item, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });
     });
     const list = byID("workers");
@@ -155,7 +168,8 @@ async function showWorkers() {
 function drawMeter(meter, part, kind) {
     if (!meter.firstChild) {
         meter.append(drawing("svg", { preserveAspectRatio: "none", viewBox: "0 0 100 4", "aria-hidden": "true" },
-            drawing("rect", { class: "ground", width: 100, height: 4 }), drawing("rect", { class: "part", height: 4 })));
+            drawing("rect", { class: "ground", width: 100, height: 4 }),
+                drawing("rect", { class: "part", height: 4 })));
     }
     set(meter, { class: `meter ${kind}` });
     set(meter.firstChild.lastChild, { width: Math.max(0, part * 100).toFixed(1) });

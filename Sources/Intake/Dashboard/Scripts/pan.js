@@ -83,7 +83,8 @@ export function movable(plot, onMove) {
 
 /** Goes from the bar that has the focus to the next one: by row, and in a row by time. */
 function step(surface, direction) {
-    const bars = [...surface.querySelectorAll(".content a")].map((node) => ({ node, box: node.getBoundingClientRect() }));
+    const bars = [...surface.querySelectorAll(".content a")].map((node) =>
+        ({ node, box: node.getBoundingClientRect() }));
     const frame = surface.getBoundingClientRect();
     const seen = bars.filter(({ box }) => box.right > frame.left && box.left < frame.right)
         .sort((a, b) => Math.round((a.box.top - b.box.top) / 4) || a.box.left - b.box.left);

@@ -38,7 +38,8 @@ export function makeItem(item) {
 }
 
 export function makeLabel(row, link) {
-    const name = link ? element("a", { href: link, title: row.name }, row.name) : element("span", { title: row.name }, row.name);
+    const name = link ? element("a", { href: link, title: row.name }, row.name) : element("span", { title: row.name },
+        row.name);
     return element("div", { class: "label" }, name, element("small"));
 }
 
@@ -46,13 +47,16 @@ export function makeParts(root) {
     const corner = element("div", { class: "corner" });
     const ticks = drawing("g");
     const axis = drawing("svg", { class: "axis", height: axisHeight, "aria-hidden": "true" }, ticks);
-    const hatch = drawing("pattern", { id: `hatch-${root.id}`, class: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    const hatch = drawing("pattern", { id: `hatch-${root.id}`, class: "hatch", width: 6, height: 6,
+        patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
         drawing("rect", { width: 6, height: 6 }), drawing("path", { d: "M0 0V6" }));
     const [bands, grid, content] = [drawing("g"), drawing("g"), drawing("g", { class: "content" })];
     const now = drawing("line", { class: "now", y1: 0 });
-    const plot = drawing("svg", { class: "plot", tabindex: 0, role: "group" }, drawing("defs", {}, hatch), bands, grid, content, now);
+    const plot = drawing("svg", { class: "plot", tabindex: 0, role: "group" }, drawing("defs", {}, hatch), bands, grid,
+        content, now);
     const labels = element("div", { class: "labels" });
     const empty = element("p", { class: "empty" }, "Nothing has happened in this time.");
-    root.append(element("div", { class: "axis-row" }, corner, axis), element("div", { class: "body" }, labels, plot, empty));
+    root.append(element("div", { class: "axis-row" }, corner, axis), element("div", { class: "body" }, labels, plot,
+        empty));
     return { hatch: hatch.id, corner, ticks, bands, grid, content, now, plot, labels, empty };
 }

@@ -43,7 +43,8 @@ export class Plot {
      * @param mostRows - The most rows; those with the latest events have room.
      * @param onDraw - Told that something else is shown.
      */
-    constructor(root, model, { rowOf = (item) => item.key, linkOf = () => null, mostRows = 40, onDraw = () => {} } = {}) {
+    constructor(root, model, options = {}) {
+        const { rowOf = (item) => item.key, linkOf = () => null, mostRows = 40, onDraw = () => {} } = options;
         this.#model = model;
         this.#rowOf = rowOf;
         this.#linkOf = linkOf;
@@ -148,7 +149,8 @@ export class Plot {
         labels.style.height = `${height}px`;
         set(now, { y2: height });
         empty.hidden = rows.length > 0;
-        reconcile(bands, rows, (row) => row.name, () => drawing("rect", { class: "band", x: 0, width: "100%" }), (node, row) =>
+        reconcile(bands, rows, (row) => row.name, () => drawing("rect", { class: "band", x: 0, width: "100%" }),
+            (node, row) =>
             set(node, { y: row.y, height: row.height }));
         reconcile(labels, rows, (row) => row.name, (row) => makeLabel(row, this.#linkOf(row.name)), (node, row) => {
             node.style.top = `${row.y}px`;
@@ -177,9 +179,11 @@ export class Plot {
         const ticks = [];
         // One more on each side: they come into view between two drawings.
         for (let at = Math.floor((start - zone) / step) * step + zone; at <= end + step; at += step) ticks.push(at);
-        reconcile(this.#parts.grid, ticks, (at) => at, () => drawing("line", { class: "grid", y1: 0, y2: 10_000 }), (node, at) =>
+        reconcile(this.#parts.grid, ticks, (at) => at, () => drawing("line", { class: "grid", y1: 0, y2: 10_000 }),
+            (node, at) =>
             set(node, { x1: this.#x(at).toFixed(2), x2: this.#x(at).toFixed(2) }));
-        reconcile(this.#parts.ticks, ticks, (at) => at, (at) => drawing("text", { y: axisHeight - 9 }, clockTime(at)), (node, at) =>
+        reconcile(this.#parts.ticks, ticks, (at) => at, (at) => drawing("text", { y: axisHeight - 9 }, clockTime(at)),
+            (node, at) =>
             set(node, { x: this.#x(at).toFixed(2) }));
         say(this.#parts.corner, dayOf(end));
     }
@@ -189,9 +193,12 @@ export class Plot {
         const items = rows.flatMap((row) => {
             const y = row.y + paddingTop;
             const waits = row.waits.map((item) => ({ ...item, y: y + holdHeight + 4 + item.lane * laneHeight }));
-            const rest = [...row.marks.filter((item) => item.kind === "foreign"), ...row.holds, ...row.marks.filter((item) => item.kind === "mark")];
-            const small = row.small.map((holds, worker) => ({ id: `small ${row.name} ${worker}`, kind: "small", holds, worker }));
-            return [...waits, ...[...small.filter(({ holds }) => holds.length), ...rest].map((item) => ({ ...item, y }))];
+            const rest = [...row.marks.filter((item) => item.kind === "foreign"), ...row.holds,
+                ...row.marks.filter((item) => item.kind === "mark")];
+            const small = row.small.map((holds, worker) => ({ id: `small ${row.name} ${worker}`, kind: "small", holds,
+                worker }));
+            return [...waits, ...[...small.filter(({ holds }) => holds.length), ...rest].map((item) =>
+                ({ ...item, y }))];
         });
         reconcile(this.#parts.content, items, (item) => item.id, makeItem, (node, item) => {
             if (item.kind === "small") return this.#updateSmall(node, item);
@@ -205,7 +212,11 @@ export class Plot {
 
     /** The holds of a worker that are too short to be told apart. */
     #updateSmall(node, { holds, y }) {
-        set(node, { d: holds.map(([from, to]) => `M${this.#x(from).toFixed(1)} ${y}h${Math.max(1, (to - from) * this.#scale).toFixed(1)}v${holdHeight}H${this.#x(from).toFixed(1)}z`).join("") });
+        const shapes = holds.map(([from, to]) => {
+            const x = this.#x(from).toFixed(1);
+            return `M${x} ${y}h${Math.max(1, (to - from) * this.#scale).toFixed(1)}v${holdHeight}H${x}z`;
+        });
+        set(node, { d: shapes.join("") });
     }
 
     #updateHold(node, { hold, to, from, y }, x, width, now) {
@@ -230,11 +241,13 @@ export class Plot {
         const votes = hold.votes?.map((vote) => vote.verdict).join(", ");
         const parts = [
             `Job ${hold.job} on ${hold.key}, attempt ${hold.attempt}`,
-            `${isOpen ? "held" : "was held"} by ${this.#model.workerName(hold.worker)} for ${duration(to - hold.start)} from ${clockTime(hold.start)}`,
+            `${isOpen ? "held" : "was held"} by ${this.#model.workerName(hold.worker)} `
+                + `for ${duration(to - hold.start)} from ${clockTime(hold.start)}`,
             `fence ${hold.fence}`,
         ];
         if (hold.extensions.length) parts.push(`extended ${plural(hold.extensions.length, "time")}`);
-        if (hold.endedBy) parts.push(`${hold.endedBy}${hold.outcome && hold.outcome !== hold.endedBy ? `: ${hold.outcome}` : ""}`);
+        const isTold = !hold.outcome || hold.outcome === hold.endedBy;
+        if (hold.endedBy) parts.push(isTold ? hold.endedBy : `${hold.endedBy}: ${hold.outcome}`);
         else if (hold.cutBy) parts.push(hold.cutBy);
         if (hold.reason) parts.push(hold.reason);
         if (votes) parts.push(`votes ${votes}`);
@@ -253,9 +266,11 @@ export class Plot {
         });
         set(node, { class: `wait ${item.kind}` });
         if (item.isOpen) this.#open.push({ node: bar, from: item.from });
-        const why = { line: "waited in line", again: "waited to run again", foreign: "was kept out by another holder of the lock" };
+        const why = { line: "waited in line", again: "waited to run again",
+            foreign: "was kept out by another holder of the lock" };
         if (item.more > 1) return this.#label(node, title, `${item.more} jobs on ${key} waited, job ${job} first`);
-        this.#label(node, title, `Job ${job} on ${key} ${why[item.kind]} for ${duration(item.to - item.from)} from ${clockTime(item.from)}`);
+        this.#label(node, title,
+            `Job ${job} on ${key} ${why[item.kind]} for ${duration(item.to - item.from)} from ${clockTime(item.from)}`);
     }
 
     #updateMark(node, { mark, y }, x) {
@@ -263,7 +278,9 @@ export class Plot {
         set(node, { transform: `translate(${x.toFixed(2)} ${y + holdHeight / 2})` });
         const what = mark.event === "rescued" ? "was put back in line" : "was refused";
         const fence = mark.fence === undefined ? "" : `, fence ${mark.fence}`;
-        this.#label(node, title, `Job ${mark.job ?? "–"} on ${mark.key} ${what} at ${clockTime(mark.moment)}${fence}${mark.reason ? `; ${mark.reason}` : ""}`);
+        const why = mark.reason ? `; ${mark.reason}` : "";
+        const when = clockTime(mark.moment);
+        this.#label(node, title, `Job ${mark.job ?? "–"} on ${mark.key} ${what} at ${when}${fence}${why}`);
     }
 
     #label(node, title, text) {

@@ -21,7 +21,10 @@ export function rowsOf(model, { start, end, scale, filter, rowOf, mostRows }) {
     const row = (item, latest) => {
         const name = rowOf(item);
         if (part && !name.toLowerCase().includes(part)) return null;
-        if (!rows.has(name)) rows.set(name, { name, holds: [], small: [], waits: [], marks: [], latest: 0, count: 0, waiting: 0 });
+        if (!rows.has(name)) {
+            const lists = { holds: [], small: [], waits: [], marks: [], workers: [] };
+            rows.set(name, { name, ...lists, latest: 0, count: 0, waiting: 0 });
+        }
         const found = rows.get(name);
         found.latest = Math.max(found.latest, latest);
         return found;
@@ -47,9 +50,11 @@ export function rowsOf(model, { start, end, scale, filter, rowOf, mostRows }) {
         if (mark.event === "waiting") {
             const to = model.endOfForeign(mark, now);
             if (to < start || mark.moment > end) continue;
-            row(mark, to)?.marks.push({ id: `foreign ${mark.id}`, kind: "foreign", mark, from: mark.moment, to, isOpen: to === now });
+            row(mark, to)?.marks.push({ id: `foreign ${mark.id}`, kind: "foreign", mark, from: mark.moment, to,
+                isOpen: to === now });
         } else if (mark.moment >= start && mark.moment <= end) {
-            row(mark, mark.moment)?.marks.push({ id: `mark ${mark.id}`, kind: "mark", mark, from: mark.moment, to: mark.moment });
+            row(mark, mark.moment)?.marks.push({ id: `mark ${mark.id}`, kind: "mark", mark, from: mark.moment,
+                to: mark.moment });
         }
     }
     const latest = [...rows.values()].sort((a, b) => b.latest - a.latest);
@@ -60,6 +65,7 @@ export function rowsOf(model, { start, end, scale, filter, rowOf, mostRows }) {
 /** Where a row has many holds, those too short to be told apart are drawn as one, unless something went wrong. */
 function foldSmall(row, model, scale, now) {
     row.count = row.holds.length;
+    row.workers = row.holds.map(({ hold }) => hold.worker);
     row.small = Array.from({ length: 8 }, () => []);
     if (row.count < many) return;
     row.holds = row.holds.filter(({ hold, from, to }) => {

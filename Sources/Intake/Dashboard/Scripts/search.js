@@ -44,7 +44,8 @@ async function search() {
         byID("jobs").append(table.table);
         show(byID("key"), true);
     }
-    if (!job && !isKey) say(show(byID("nothing"), true), "There is no job of this number, and no key of this name has had a job or a value.");
+    if (!job && !isKey) say(show(byID("nothing"), true),
+        "There is no job of this number, and no key of this name has had a job or a value.");
 }
 
 if (text) {

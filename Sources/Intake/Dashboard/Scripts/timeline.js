@@ -79,8 +79,13 @@ let listed = 0;
 
 function onDraw() {
     const notes = [];
-    if (plot.hidden) notes.push(`${plural(plot.hidden, "more key")} had events in this time; choose a shorter one, or name a part of the key.`);
-    if (plot.range.start < feed.wholeSince) notes.push("Of this time there are more events than are shown; choose a shorter one.");
+    if (plot.hidden) {
+        const more = plural(plot.hidden, "more key");
+        notes.push(`${more} had events in this time; choose a shorter one, or name a part of the key.`);
+    }
+    if (plot.range.start < feed.wholeSince) {
+        notes.push("Of this time there are more events than are shown; choose a shorter one.");
+    }
     say(note, notes.join(" "));
     if (performance.now() - listed < 500) return;
     listed = performance.now();
