@@ -9,6 +9,15 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),  // SE-0480; dependencies are not affected
 ]
 
+/// What the browser gets, in `Sources/Intake/Dashboard`.
+let dashboard =
+    ["failed", "job", "key", "layout", "overview", "search", "timeline"].map { "Templates/\($0).mustache" }
+    + [
+        "api", "dom", "events", "failed", "feed", "format", "job", "jobs", "key", "legend", "model", "overview", "pan",
+        "parts", "plot", "rows", "search", "shell", "timeline", "token",
+    ].map { "Scripts/\($0).js" }
+    + ["Styles/dashboard.css", "Styles/timeline.css"]
+
 let package = Package(
     name: "holdfast",
     platforms: [.macOS(.v15)],
@@ -39,6 +48,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system.git", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -93,6 +103,7 @@ let package = Package(
                 .embedInCode("0005_audit.sql"),
                 .embedInCode("0006_long_history.sql"),
                 .embedInCode("0007_fewer_readings.sql"),
+                .embedInCode("0008_time_indexes.sql"),
             ],
             swiftSettings: settings
         ),
@@ -141,6 +152,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Mustache", package: "swift-mustache"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -148,7 +160,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
-            resources: [.embedInCode("OpenAPI/openapi.yaml")],
+            resources: [.embedInCode("OpenAPI/openapi.yaml")]
+                + dashboard.map { .embedInCode("Dashboard/\($0)") },
             swiftSettings: settings
         ),
         .target(
@@ -392,7 +405,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
-            exclude: ["Deployment", "Schemathesis"],
+            exclude: ["Dashboard", "Deployment", "Schemathesis"],
             swiftSettings: settings
         ),
         .testTarget(

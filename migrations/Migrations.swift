@@ -12,5 +12,6 @@ package enum Migrations {
         (5, "audit", String(decoding: PackageResources._005_audit_sql, as: UTF8.self)),
         (6, "long_history", String(decoding: PackageResources._006_long_history_sql, as: UTF8.self)),
         (7, "fewer_readings", String(decoding: PackageResources._007_fewer_readings_sql, as: UTF8.self)),
+        (8, "time_indexes", String(decoding: PackageResources._008_time_indexes_sql, as: UTF8.self)),
     ]
 }

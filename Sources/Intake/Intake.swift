@@ -15,7 +15,7 @@ package struct Intake: Service {
     private let watch: JobWatch
     private let tailer: EventTailer
     private let gate: Gate
-    /// The methods and paths that it serves, as OpenAPI spells them.
+    /// The methods and paths of the API, as OpenAPI spells them.
     package let routes: [String]
 
     /// - Parameters:
@@ -82,6 +82,7 @@ package struct Intake: Service {
         jobs.add(operate: operate)
         BatchRoutes(submissions: submissions).add(submit: submit)
         QueueRoutes(views: views, values: values, operations: operations).add(read: read, operate: operate)
+        TimeRoutes(views: views).add(read: read)
         EventRoutes(tailer: tailer).add(read: read)
         nodes.add(read: read)
         MetricsRoute(metrics: metrics).add(read: read)
@@ -100,6 +101,8 @@ package struct Intake: Service {
             ]
         }
         routes = router.routes.map { "\($0.method.rawValue) \(RouteNames.openAPI($0.path.description))" }
+        // Its pages are no part of the API, and no secret: they have no data.
+        Dashboard.add(to: router)
         // The library's own word that it listens would stand beside ours.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)

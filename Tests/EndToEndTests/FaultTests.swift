@@ -48,8 +48,13 @@ struct FaultTests {
         try await TestSystem.with { system in
             try await system.withIntake { intake in
                 try await system.withWorker("frozen") { frozen in
-                    let job = try await intake.submit("k", "v", durationMs: 1500, lockTTLMs: 2000)
-                    try await eventually("the job runs") { try await system.events(of: job) == ["acquired"] }
+                    let job = try await intake.submit("k", "v", durationMs: 3000, lockTTLMs: 2000)
+                    // The first extension is recorded after the write has been answered: else the write is what fails.
+                    try await eventually("the job runs, and has written") {
+                        let value = try await intake.get("/getValue/k").body
+                        let events = try await system.events(of: job)
+                        return value == #""v""# && events.prefix(2) == ["acquired", "extended"]
+                    }
                     frozen.process.signal(SIGSTOP)
                     try await system.withWorkers(1) {
                         let finished = try await system.outcome(of: job)

@@ -65,6 +65,32 @@ struct MigratorTests {
     }
 
     @Test(arguments: [
+        ("lock_history", "lock_history_at"), ("finished_jobs", "finished_jobs_finished_at"),
+        ("finished_jobs", "finished_jobs_failed"),
+    ])
+    func `each partition can be asked by time, and for what has failed`(table: String, index: String) async throws {
+        try await database.run("select holdfast.make_partitions(9)")  // A partition made later is no exception.
+        let partitions = try await database.int(
+            "select count(*) from pg_inherits where inhparent = ('holdfast.' || $1)::regclass",
+            [.text(table)]
+        )
+        #expect(partitions >= 11)
+        let indexed = try await database.int(
+            """
+            select count(*)
+            from pg_inherits i
+            join pg_index x on x.indexrelid = i.inhrelid and x.indisvalid
+            where i.inhparent = ('holdfast.' || $1)::regclass
+            """,
+            [.text(index)]
+        )
+        #expect(indexed == partitions)
+        // Of the whole, once each partition has it.
+        let isWhole = "select indisvalid from pg_index where indexrelid = ('holdfast.' || $1)::regclass"
+        #expect(try await database.column(Bool.self, isWhole, [.text(index)]) == [true])
+    }
+
+    @Test(arguments: [
         "update holdfast.% set reason = 'other'", "delete from holdfast.%", "truncate holdfast.%",
     ])
     func `the lock history is append-only, in each of its partitions too`(change: String) async throws {

@@ -16,6 +16,7 @@ extension DevStack {
             """
 
             Holdfast is ready.
+              dashboard    \(intake)/
               intake       \(intake)
               database     \(servers.databaseURL)
               lock nodes   \(servers.nodes.map(\.url).joined(separator: " "))

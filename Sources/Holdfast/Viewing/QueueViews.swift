@@ -36,6 +36,64 @@ package struct QueueViews: Sendable {
         try await page(ViewStatements.keyEvents, [.text(key), .int64(before), .int32(Int32(limit + 1))], limit)
     }
 
+    /// The lock events of a span of time, the latest first.
+    ///
+    /// - Parameters:
+    ///   - since: The first moment.
+    ///   - until: The first one that is not in it.
+    ///   - key: Only those of this key.
+    ///   - before: The time and the number of an event of the span: only what was before it.
+    ///   - limit: The most events.
+    /// - Returns: A page; its ``Page/next`` is the time and the number of its last event, with a space between.
+    /// - Throws: ``PostgresError``.
+    package func history(
+        since: PostgresTimestamp,
+        until: PostgresTimestamp,
+        key: String?,
+        before: (at: PostgresTimestamp, id: Int64)?,
+        limit: Int
+    ) async throws -> Page {
+        try await page(
+            ViewStatements.spanEvents,
+            [
+                .timestamp(since), .timestamp(until), .text(key), .timestamp(before?.at), .int64(before?.id),
+                .int32(Int32(limit + 1)),
+            ],
+            limit
+        )
+    }
+
+    /// From when on jobs could have run, and when they did.
+    ///
+    /// - Returns: Of the unfinished jobs that came before the end of a span of time, and of those that finished in it,
+    ///   the latest; a JSON object for each.
+    /// - Throws: ``PostgresError``.
+    package func waits(
+        since: PostgresTimestamp,
+        until: PostgresTimestamp,
+        key: String?,
+        limit: Int
+    ) async throws -> (unfinished: [String], finished: [String]) {
+        let unfinished = try await texts(
+            ViewStatements.unfinishedWaits,
+            [.timestamp(until), .text(key), .int32(Int32(limit))]
+        )
+        let finished = try await texts(
+            ViewStatements.finishedWaits,
+            [.timestamp(since), .timestamp(until), .text(key), .int32(Int32(limit))]
+        )
+        return (unfinished, finished)
+    }
+
+    /// How many jobs have finished in each 5 seconds of the last 5 minutes; it reads them all.
+    ///
+    /// - Returns: A JSON object for each queue.
+    /// - Throws: ``PostgresError``.
+    package func throughput() async throws -> [String] { try await texts(ViewStatements.throughput, []) }
+
+    /// The database's clock, as the API writes it.
+    package func now() async throws -> String { try await texts(ViewStatements.now, [])[0] }
+
     /// A key's line and holder, as a JSON object.
     package func line(of key: String) async throws -> String {
         try await texts(ViewStatements.line, [.text(key)])[0]

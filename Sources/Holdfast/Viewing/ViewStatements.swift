@@ -99,6 +99,85 @@ enum ViewStatements {
         isPrepared: false
     )
 
+    /// The events of a span of time, the latest first; by time alone, as an order by number would read all that is later.
+    static let spanEvents = Statement(
+        name: "span_events",
+        sql: """
+            select holdfast.event_json(h), holdfast.rfc3339(h.at) || ' ' || h.id
+            from holdfast.lock_history h
+            where h.at >= $1 and h.at < $2 and ($3::text is null or h.lock_key = $3)
+                and ($4::timestamptz is null or (h.at, h.id) < ($4, $5::bigint))
+            order by h.at desc, h.id desc
+            limit $6
+            """,
+        isPrepared: false
+    )
+
+    /// The unfinished jobs that have come before a moment, the newest first, from when on each could have run.
+    static let unfinishedWaits = Statement(
+        name: "unfinished_waits",
+        sql: """
+            select json_build_object(
+                'job', j.id, 'key', j.lock_key, 'queue', j.queue,
+                'since', holdfast.rfc3339(greatest(j.submitted_at, j.run_at)))::text
+            from holdfast.jobs j
+            where greatest(j.submitted_at, j.run_at) < least($1, now()) and ($2::text is null or j.lock_key = $2)
+            order by j.id desc
+            limit $3
+            """,
+        isPrepared: false
+    )
+
+    /// The jobs that finished in a span of time, the latest first.
+    static let finishedWaits = Statement(
+        name: "finished_waits",
+        sql: """
+            select json_strip_nulls(json_build_object(
+                'job', f.id, 'key', f.lock_key, 'queue', f.queue,
+                'since', holdfast.rfc3339(greatest(f.submitted_at, f.run_at)),
+                'startedAt', holdfast.rfc3339(f.started_at), 'finishedAt', holdfast.rfc3339(f.finished_at),
+                'state', f.state))::text
+            from holdfast.finished_jobs f
+            where f.finished_at >= $1 and f.finished_at < $2 and ($3::text is null or f.lock_key = $3)
+            order by f.finished_at desc
+            limit $4
+            """,
+        isPrepared: false
+    )
+
+    /// How many jobs of each queue have finished in each 5 seconds of the last 5 minutes; the last 5 seconds still run.
+    static let throughput = Statement(
+        name: "throughput",
+        sql: """
+            with steps as (
+                select n, floor(extract(epoch from now()) / 5) - 59 + n as step
+                from generate_series(0, 59) as n),
+            finished as materialized (
+                select f.queue, f.state, floor(extract(epoch from f.finished_at) / 5) as step, count(*) as jobs
+                from holdfast.finished_jobs f
+                where f.finished_at >= to_timestamp((floor(extract(epoch from now()) / 5) - 59) * 5)
+                group by 1, 2, 3)
+            select json_build_object(
+                'queue', q.queue,
+                'succeeded', json_agg(coalesce(f.succeeded, 0) order by s.n),
+                'failed', json_agg(coalesce(f.failed, 0) order by s.n),
+                'cancelled', json_agg(coalesce(f.cancelled, 0) order by s.n))::text
+            from (select distinct queue from finished) q
+            cross join steps s
+            left join lateral (
+                select sum(jobs) filter (where state = 'succeeded') as succeeded,
+                       sum(jobs) filter (where state = 'failed') as failed,
+                       sum(jobs) filter (where state = 'cancelled') as cancelled
+                from finished
+                where finished.queue = q.queue and finished.step = s.step) f on true
+            group by q.queue
+            order by q.queue
+            """,
+        isPrepared: false
+    )
+
+    static let now = Statement(name: "now", sql: "select holdfast.rfc3339(clock_timestamp())")
+
     /// A key's line, and who holds it; the line's length is counted up to 100,000.
     static let line = Statement(
         name: "key_line",
