@@ -7,8 +7,9 @@ import ServiceLifecycle
 
 /// Claims lines, takes the lock of each job's key, runs its task, and settles.
 package struct Worker: Service {
-    /// How often lines are looked for that a claim of ours took unnoticed.
-    private static let giveUpInterval: Duration = .seconds(10)
+    /// How often lines are looked for that a claim of ours took unnoticed: at most, and for a while after a claim that got
+    /// no answer.
+    private static let giveUpInterval: (usual: Duration, inDoubt: Duration) = (.seconds(60), .seconds(10))
     /// The most lines in one claim.
     private static let claimLimit = 500
     /// How many claims there may be for each slot whose tasks have ended, and which cannot be settled: when the disk of the
@@ -115,6 +116,7 @@ package struct Worker: Service {
         let running = RunningClaims()
         let unsettledLimit = configuration.slots * Self.unsettledPerSlot
         var nextGiveUp = ContinuousClock.now
+        var doubtUntil = ContinuousClock.now
         let runner = ClaimRunner(
             configuration: configuration,
             redlock: redlock,
@@ -144,10 +146,12 @@ package struct Worker: Service {
                 if ContinuousClock.now >= nextGiveUp {
                     // Nothing is being claimed now, so what is held and does not run is of a claim that got no answer.
                     guard await giveUpOthers(id, running, logger) else { continue }
-                    nextGiveUp = .now + Self.giveUpInterval
+                    let isInDoubt = ContinuousClock.now < doubtUntil
+                    nextGiveUp = .now + (isInDoubt ? Self.giveUpInterval.inDoubt : Self.giveUpInterval.usual)
                 }
                 guard let claims = await claim(for: id, limit, &floors, logger) else {
                     nextGiveUp = .now
+                    doubtUntil = .now + Self.giveUpInterval.usual
                     continue
                 }
                 running.begin(claims)

@@ -11,19 +11,29 @@ import Testing
 struct PlanTests {
     private var database: TestDatabase { FreshDatabase.current }
 
-    /// What the live tables may be asked by; other indexes lead over rows that are dead, or not wanted.
-    private static let finders = ["key_lines": ["lock_key =", "queue ="], "jobs": ["lock_key =", "id ="]]
-
+    /// A key leads over all dead versions of its line.
     @Test(arguments: [
-        SettleStatements.lock, SettleStatements.findStale, SettleStatements.finish, SettleStatements.retry,
-        SettleStatements.moveOn, HistoryStatements.writeAhead, QueueStatements.claimLines, QueueStatements.isAnyReady,
-        QueueStatements.readRuns, QueueStatements.countLines,
+        SettleStatements.lock, SettleStatements.finish, SettleStatements.retry, SettleStatements.moveOn,
+        HistoryStatements.writeAhead, QueueStatements.claimLines, QueueStatements.isAnyReady, QueueStatements.readRuns,
     ])
-    func `lines and jobs are found by key, place in line, or id`(statement: Statement) async throws {
-        let scans = try await scans(of: statement).filter { Self.finders[$0.table] != nil }
+    func `what each job needs finds lines by claim or readiness, and jobs by line or id`(
+        statement: Statement
+    ) async throws {
+        try await check(statement, linesBy: ["(queue =", "AND (fence =", "(ctid ="])
+    }
+
+    @Test(arguments: [SettleStatements.findStale, QueueStatements.countLines])
+    func `what few jobs need finds lines by key`(statement: Statement) async throws {
+        try await check(statement, linesBy: ["(lock_key ="])
+    }
+
+    /// Lines may be asked by what is given; other indexes lead over rows that are dead, or not wanted.
+    private func check(_ statement: Statement, linesBy lineFinders: [String]) async throws {
+        let finders = ["key_lines": lineFinders, "jobs": ["(lock_key =", "(id ="]]
+        let scans = try await scans(of: statement).filter { finders[$0.table] != nil }
         #expect(!scans.isEmpty)
         for scan in scans {
-            let isFound = Self.finders[scan.table]?.contains { scan.condition.contains("(\($0)") } == true
+            let isFound = finders[scan.table]?.contains { scan.condition.contains($0) } == true
             #expect(isFound, "\(statement.name): \(scan)")
         }
     }
@@ -57,8 +67,8 @@ struct PlanTests {
             if let table = node["Relation Name"] as? String, let kind = node["Node Type"] as? String,
                 kind.contains("Scan")
             {
-                let recheck = node["Recheck Cond"] as? String
-                scans.append(Scan(table: table, condition: node["Index Cond"] as? String ?? recheck ?? ""))
+                let conditions = ["Index Cond", "TID Cond", "Recheck Cond"].compactMap { node[$0] as? String }
+                scans.append(Scan(table: table, condition: conditions.first ?? ""))
             }
             for child in node["Plans"] as? [[String: Any]] ?? [] { visit(child) }
         }

@@ -27,14 +27,17 @@ enum HistoryStatements {
     /// Adds acquisitions, those whose claims still have their lines; a row for each of them.
     ///
     /// A claim that was put back while its worker was frozen, or while its commit was under way, starts nothing; nor does
-    /// a job that was cancelled. Its row is locked, so that it is either begun or cancelled. `is not distinct from`: no index
-    /// is for that, so each line is found by its key.
+    /// a job that was cancelled. Its row is locked, so that it is either begun or cancelled. A line is found by
+    /// the number of its claim, as a settle finds it.
     static let writeAhead = Statement(
         name: "write_ahead_history",
         sql: insert + """
 
-            join holdfast.key_lines k
-                on k.lock_key = e.lock_key and k.fence = e.claim_fence and k.held_by is not distinct from e.worker_id
+            cross join lateral (
+                select
+                from holdfast.key_lines k
+                where k.held_by = e.worker_id and k.fence = e.claim_fence
+                limit 1) k
             join holdfast.jobs j on j.id = e.job_id
             order by e.place
             for key share of j

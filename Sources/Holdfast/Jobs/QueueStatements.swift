@@ -76,16 +76,17 @@ enum QueueStatements {
     /// Marks free and ready lines as held, the best priority and the longest ready first.
     ///
     /// One look at the index for each queue and priority, from its floor: dead entries below it are not walked over.
-    /// `now()`, not `clock_timestamp()`: the index takes no volatile bound.
+    /// `now()`, not `clock_timestamp()`: the index takes no volatile bound. A line is changed where it was found: its key
+    /// leads over all its dead versions too.
     static let claimLines = Statement(
         name: "claim_lines",
         sql: """
             with free as (
-                select l.lock_key
+                select l.line
                 from unnest($3::integer[], $4::timestamptz[]) as p(priority, floor)
                 cross join unnest($2::text[]) as q(queue)
                 cross join lateral (
-                    select k.lock_key
+                    select k.ctid as line
                     from holdfast.key_lines k
                     where k.held_by is null and k.queue = q.queue and k.priority = p.priority
                         and k.ready_at >= p.floor and k.ready_at <= now()
@@ -99,7 +100,7 @@ enum QueueStatements {
                 update holdfast.key_lines k
                 set held_by = $1, fence = nextval('holdfast.fence'), claimed_at = clock_timestamp()
                 from free
-                where k.lock_key = free.lock_key
+                where k.ctid = free.line
                 returning k.lock_key, k.fence, k.head_place, k.queue, k.priority, k.ready_at,
                     (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us,
                     (extract(epoch from clock_timestamp() - k.ready_at) * 1000000)::bigint as ready_us)

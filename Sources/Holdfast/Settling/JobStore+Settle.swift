@@ -50,7 +50,7 @@ extension JobStore {
                     within: deadline
                 )
             }
-            for place in try await moveOn(owned.map { settlements[$0] }, connection) {
+            for place in try await moveOn(owned.map { settlements[$0] }, worker, connection) {
                 results[owned[place]] = .settled(hasMore: true)
             }
             return results
@@ -110,12 +110,17 @@ extension JobStore {
     }
 
     /// - Returns: The index of each line that was freed with jobs left.
-    private func moveOn(_ settlements: [Settlement], _ connection: PostgresConnection) async throws -> [Int] {
+    private func moveOn(
+        _ settlements: [Settlement],
+        _ worker: Int64,
+        _ connection: PostgresConnection
+    ) async throws -> [Int] {
         guard !settlements.isEmpty else { return [] }
         let rows = try await connection.execute(
             SettleStatements.moveOn,
             [
-                .texts(settlements.map(\.claim.key.text)), .int64s(settlements.map(\.pastPlace)),
+                .int64(worker), .texts(settlements.map(\.claim.key.text)),
+                .int64s(settlements.map(\.claim.fence.rawValue)), .int64s(settlements.map(\.pastPlace)),
                 .bools(settlements.map(\.freesLine)), .int64s(settlements.map(\.delay.microseconds)),
                 .bools(settlements.map(\.isWaiting)),
             ],

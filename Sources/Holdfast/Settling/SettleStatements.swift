@@ -3,10 +3,11 @@ import Postgres
 
 /// The statements of a settle, in the order in which its transaction runs them.
 enum SettleStatements {
-    /// That a line is still the claim's, in words that no index is for: each is found by its key.
+    /// That a line is still the claim's: found by its number, which no other version of any line has.
     ///
-    /// The index of what a worker holds leads over the dead rows of all that it held.
-    private static let isTheirs = "k.fence = l.fence and k.held_by is not distinct from $1"
+    /// By its key, all that was claimed of it before would be walked over while a long transaction stops vacuum.
+    private static let isTheirs = "k.held_by = $1 and k.fence = l.fence"
+    private static let withoutFence = "k.lock_key = l.lock_key and $1::bigint is not null"
 
     /// Locks the lines that still belong to the claims, in key order, and passes over those that another has locked: no
     /// key may make others wait.
@@ -17,13 +18,18 @@ enum SettleStatements {
         sql: """
             with mine as materialized (
                 select l.place
-                from unnest($2::text[], $3::bigint[]) with ordinality as l(lock_key, fence, place)
-                join holdfast.key_lines k on k.lock_key = l.lock_key and \(isTheirs)
-                order by k.lock_key
-                for update of k skip locked)
+                from (
+                    select *
+                    from unnest($2::text[], $3::bigint[]) with ordinality as u(lock_key, fence, place)
+                    order by u.lock_key) l
+                cross join lateral (
+                    select
+                    from holdfast.key_lines k
+                    where \(isTheirs)
+                    for update skip locked) k)
             select array(select place from mine) as places, clock_timestamp() as now
             """
-            .planting(.settleWithoutFence, isTheirs, "$1::bigint is not null")
+            .planting(.settleWithoutFence, isTheirs, withoutFence)
     )
 
     /// Of the lines that were not locked, those that belong to the claims no more.
@@ -88,15 +94,21 @@ enum SettleStatements {
 
     /// Moves lines on to their next job: frees those whose claim is over, and deletes those of them that are empty.
     ///
-    /// Searching from the last place that is settled, not from the line's beginning, walks over no dead rows.
+    /// The lines are locked, so each is at its place in the table until it is changed here. Searching from the last place
+    /// that is settled, not from the line's beginning, walks over no dead rows.
     /// - Returns: A row for each line that was freed with jobs left.
     static let moveOn = Statement(
         name: "settle_move_on",
         sql: """
             with next as materialized (
-                select l.*, h.place as head_place, h.queue as head_queue
-                from unnest($1::text[], $2::bigint[], $3::boolean[], $4::bigint[], $5::boolean[]) with ordinality
-                    as l(lock_key, past_place, frees, delay_us, waits, ordinal)
+                select l.*, t.line, h.place as head_place, h.queue as head_queue
+                from unnest($2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[], $7::boolean[])
+                    with ordinality as l(lock_key, fence, past_place, frees, delay_us, waits, ordinal)
+                cross join lateral (
+                    select k.ctid as line
+                    from holdfast.key_lines k
+                    where \(isTheirs)
+                    limit 1) t
                 left join lateral (
                     select j.place, j.queue
                     from holdfast.jobs j
@@ -106,7 +118,7 @@ enum SettleStatements {
             emptied as (
                 delete from holdfast.key_lines k
                 using next n
-                where k.lock_key = n.lock_key and n.frees and n.head_place is null)
+                where k.ctid = n.line and n.frees and n.head_place is null)
             update holdfast.key_lines k
             set head_place = coalesce(n.head_place, n.past_place + 1),
                 queue = case when n.frees then n.head_queue else k.queue end,
@@ -115,9 +127,10 @@ enum SettleStatements {
                     when n.frees then clock_timestamp() + n.delay_us * interval '1 microsecond' else k.ready_at end,
                 waiting_since = case when n.waits then coalesce(k.waiting_since, clock_timestamp()) end
             from next n
-            where k.lock_key = n.lock_key and (n.head_place is not null or not n.frees)
+            where k.ctid = n.line and (n.head_place is not null or not n.frees)
             returning case when n.frees then n.ordinal end as ordinal
             """
+            .planting(.settleWithoutFence, isTheirs, withoutFence)
             .planting(.lostWakeup, "when n.frees then clock_timestamp()", "when n.frees then timestamptz 'infinity'")
     )
 }

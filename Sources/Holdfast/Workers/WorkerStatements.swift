@@ -2,10 +2,17 @@ import Postgres
 
 /// The statements of workers and their leader.
 enum WorkerStatements {
-    /// Of a line that is held: whether its worker has no lease.
-    private static let isOrphan = """
-        not exists (
-            select from holdfast.workers w where w.id = k.held_by and w.lease_until > clock_timestamp())
+    /// The lines of workers without a lease: those between the numbers of the workers that have one.
+    ///
+    /// What a live worker held and has settled is not walked over, though a long transaction may keep it in the index.
+    private static let orphans = """
+        (
+            select w.id as above, lead(w.id, 1, 9223372036854775807) over (order by w.id) as below
+            from (
+                select 0::bigint as id
+                union all
+                select id from holdfast.workers where lease_until > clock_timestamp()) w) gap
+        join holdfast.key_lines k on k.held_by > gap.above and k.held_by < gap.below
         """
 
     static let nextID = Statement(name: "next_worker", sql: "select nextval('holdfast.worker_id_seq')")
@@ -28,10 +35,7 @@ enum WorkerStatements {
                     where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
                 returning worker_id)
             select exists (select from term) as leads,
-                   exists (select from term) and exists (
-                       select
-                       from holdfast.key_lines k
-                       where k.held_by is not null and \(isOrphan)) as has_orphans
+                   exists (select from term) and exists (select from \(orphans)) as has_orphans
             """
     )
 
@@ -52,8 +56,7 @@ enum WorkerStatements {
         sql: """
             with orphans as materialized (
                 select k.lock_key, k.held_by, k.fence, k.head_place, k.claimed_at
-                from holdfast.key_lines k
-                where k.held_by is not null and \(isOrphan)
+                from \(orphans)
                 order by k.lock_key
                 limit 1000
                 for update of k skip locked),
