@@ -15,21 +15,24 @@ struct ClaimFloorsTests {
     }
 
     @Test
-    func `a floor is a second before the oldest line of the last claim, for each priority`() {
+    func `a floor is a little before the oldest line of the last claim, for each priority`() {
         var floors = ClaimFloors()
         _ = floors.next(at: start)
-        floors.claimed([
-            (priority: 5, readyAt: ready.advanced(by: .seconds(20))),
-            (priority: 5, readyAt: ready.advanced(by: .seconds(10))),
-            (priority: 0, readyAt: ready),
-        ])
+        floors.claimed(
+            [
+                (priority: 5, readyAt: ready.advanced(by: .seconds(20))),
+                (priority: 5, readyAt: ready.advanced(by: .seconds(10))),
+                (priority: 0, readyAt: ready),
+            ],
+            at: start
+        )
         var expected = nowhere
-        expected[5] = ready.advanced(by: .seconds(9))
-        expected[0] = ready.advanced(by: .seconds(-1))
+        expected[5] = ready.advanced(by: .milliseconds(9900))
+        expected[0] = ready.advanced(by: .milliseconds(-100))
         #expect(floors.next(at: start) == expected)
 
-        floors.claimed([(priority: 5, readyAt: ready.advanced(by: .seconds(30)))])
-        expected[5] = ready.advanced(by: .seconds(29))
+        floors.claimed([(priority: 5, readyAt: ready.advanced(by: .seconds(30)))], at: start)
+        expected[5] = ready.advanced(by: .milliseconds(29_900))
         #expect(floors.next(at: start) == expected)
     }
 
@@ -37,19 +40,35 @@ struct ClaimFloorsTests {
     func `a claim that gets nothing leaves the floors where they are`() {
         var floors = ClaimFloors()
         _ = floors.next(at: start)
-        floors.claimed([(priority: 9, readyAt: ready)])
-        floors.claimed([])
-        #expect(floors.next(at: start)[9] == ready.advanced(by: .seconds(-1)))
+        floors.claimed([(priority: 9, readyAt: ready)], at: start)
+        floors.claimed([], at: start)
+        #expect(floors.next(at: start)[9] == ready.advanced(by: .milliseconds(-100)))
+    }
+
+    /// How far back claims at so many seconds look; `nil` for all the way.
+    private func looks(_ floors: inout ClaimFloors, at seconds: [Double]) -> [Duration?] {
+        seconds.map { second in
+            let now = start.advanced(by: .seconds(second))
+            let floor = floors.next(at: now)[5]
+            floors.claimed([(priority: 5, readyAt: ready)], at: now)
+            return floor == .negativeInfinity ? nil : .microseconds(ready.microseconds - floor.microseconds)
+        }
     }
 
     @Test
-    func `every five seconds one claim looks from the beginning`() {
+    func `each quarter of a second a claim looks a second back, and every five seconds from the beginning`() {
+        var floors = ClaimFloors()
+        let looks = looks(&floors, at: [0, 0.1, 0.25, 0.3, 0.49, 0.5, 4.999, 5, 5.1, 9.999, 10, 10.001])
+        let (some, second) = (Duration.milliseconds(100), Duration.seconds(1))
+        #expect(looks == [nil, some, second, some, some, second, second, nil, some, second, nil, some])
+    }
+
+    @Test
+    func `a look from the beginning that takes long is made less often`() {
         var floors = ClaimFloors()
         _ = floors.next(at: start)
-        floors.claimed([(priority: 5, readyAt: ready)])
-        let isFull = [4.999, 5, 5.001, 9.999, 10, 10.001].map { seconds in
-            floors.next(at: start.advanced(by: .seconds(1) * seconds)) == nowhere
-        }
-        #expect(isFull == [false, true, false, false, true, false])
+        floors.claimed([(priority: 5, readyAt: ready)], at: start.advanced(by: .seconds(1)))
+        let looks = looks(&floors, at: [5, 49.9, 50, 50.1, 54.9, 55])
+        #expect(looks.map { $0 == nil } == [false, false, true, false, false, true])
     }
 }

@@ -25,6 +25,7 @@ extension JobStore {
         floors: inout ClaimFloors,
         at now: ContinuousClock.Instant = .now
     ) async throws -> [Claim] {
+        let start = ContinuousClock.now
         let from = floors.next(at: now)
         // An idle worker asks one question, and not for a transaction.
         if floors.wasEmpty {
@@ -33,7 +34,10 @@ extension JobStore {
                 [.texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from)],
                 within: deadline
             )[0].decode(Bool.self, at: 0)
-            guard isAnyReady else { return [] }
+            guard isAnyReady else {
+                floors.claimed([], at: now.advanced(by: start.duration(to: .now)))
+                return []
+            }
         }
         let (claims, readyTimes) = try await pool.withTransaction { connection in
             let rows = try await connection.execute(
@@ -77,7 +81,7 @@ extension JobStore {
             }
             return (claims, lines.map { (priority: $0.priority, readyAt: $0.readyAt) })
         }
-        floors.claimed(readyTimes)
+        floors.claimed(readyTimes, at: now.advanced(by: start.duration(to: .now)))
         return claims
     }
 }

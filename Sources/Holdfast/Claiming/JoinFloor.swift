@@ -10,21 +10,18 @@ package struct JoinFloor: Sendable {
     static let fullScanInterval: Duration = .seconds(5)
 
     private var floor = PostgresTimestamp.negativeInfinity
-    private var nextFullScan: ContinuousClock.Instant?
+    private var full = Pace(Self.fullScanInterval)
 
     package init() {}
 
     /// The floor for a look at `now`.
     package mutating func next(at now: ContinuousClock.Instant) -> PostgresTimestamp {
-        if nextFullScan.map({ now >= $0 }) ?? true {
-            nextFullScan = now.advanced(by: Self.fullScanInterval)
-            return .negativeInfinity
-        }
-        return floor
+        full.begins(at: now) ? .negativeInfinity : floor
     }
 
-    /// Takes in since when the jobs were due that a look found.
-    package mutating func joined(_ dueTimes: [PostgresTimestamp]) {
+    /// Takes in since when the jobs were due that a look found, and when it had ended.
+    package mutating func joined(_ dueTimes: [PostgresTimestamp], at now: ContinuousClock.Instant) {
+        full.ended(at: now)
         if let oldest = dueTimes.min() { floor = oldest.advanced(by: .zero - Self.margin) }
     }
 }

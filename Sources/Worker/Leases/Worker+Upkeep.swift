@@ -79,7 +79,7 @@ extension Worker {
             guard leadership.isOurs else { return }
             while true {
                 let joined = try await registry.joinLines(since: floor.next(at: .now), limit: Self.joinLimit)
-                floor.joined(joined.map(\.dueAt))
+                floor.joined(joined.map(\.dueAt), at: .now)
                 guard !joined.isEmpty else { return }
                 expectedUntil = .now + Self.joinPatience
                 for queue in Set(joined.map(\.queue)) { wakeups.ready(queue) }
