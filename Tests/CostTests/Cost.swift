@@ -65,6 +65,7 @@ extension [Cost] {
 extension Double {
     /// With three digits that count, or all of a whole number.
     fileprivate var short: String {
+        if self >= 100_000 { return "\(Int(rounded()) / 1000)_\(String(Int(rounded()) % 1000 + 1000).dropFirst())" }
         if self >= 100 || self == rounded() { return "\(Int(rounded()))" }
         let scale: Double = self >= 10 ? 10 : self >= 1 ? 100 : 1000
         return "\((self * scale).rounded() / scale)"

@@ -49,7 +49,15 @@ struct CostSystem: Sendable {
                 aside.close()
             }
             _ = try await Migrator(pool: aside, logger: .quiet).migrate()
-            try await body(CostSystem(pool: pool, wire: wire, counted: counted, aside: aside, nodes: nodes))
+            let system = CostSystem(pool: pool, wire: wire, counted: counted, aside: aside, nodes: nodes)
+            // Another leads: how much of the history is sealed meanwhile depends on the clock.
+            _ = try await system.run(
+                """
+                insert into holdfast.leaders (role, worker_id, lease_until)
+                values ('upkeep', 0, clock_timestamp() + interval '1 day')
+                """
+            )
+            try await body(system)
             // Its end closes it.
             withExtendedLifetime(proxy) {}
         }

@@ -25,9 +25,9 @@ struct PathCostTests {
                 // What was submitted so far makes the worker's connections prepare their statements.
                 try await system.pause(false)
                 try await system.finishAll()
-                measured += try await drain(system, "distinct keys", jobs: 2000) { "key-\($0)" }
-                measured += try await drain(system, "runs", jobs: 2000) { "key-\($0 % 50)" }
-                measured += try await drain(system, "one key", jobs: 300) { _ in "key" }
+                measured += try await drain(system, "distinct keys", jobs: 1000) { "key-\($0)" }
+                measured += try await drain(system, "runs", jobs: 1000) { "key-\($0 % 50)" }
+                measured += try await drain(system, "one key", jobs: 200) { _ in "key" }
             }
         }
         CostTable.path.check(measured)
@@ -42,7 +42,7 @@ struct PathCostTests {
         func job(_ key: String) throws -> NewJob { try NewJob(key: key, value: "value", durationMs: 0) }
         _ = try await submissions.submit(job("first"))
         var measured: [(String, Double)] = []
-        for (name, count, size) in [("a batch of 1,000", 2, 1000), ("a single job", 200, 1)] {
+        for (name, count, size) in [("a batch of 1,000", 1, 1000), ("a single job", 100, 1)] {
             _ = system.wire.take()
             let before = try await system.reading()
             for number in 0..<count {
