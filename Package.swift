@@ -287,6 +287,33 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "HotPath",
+            dependencies: [
+                "Holdfast",
+                "Intake",
+                "Postgres",
+                "Redis",
+                "Redlock",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/HotPath",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "CostTests",
+            dependencies: [
+                "Holdfast",
+                "LocalStack",
+                "Postgres",
+                "Redis",
+                "Redlock",
+                "TestSupport",
+                "Worker",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "TelemetryTests",
             dependencies: [

@@ -22,13 +22,20 @@ package final class TestProxy: Sendable {
     ///   - port: Where the server listens.
     ///   - onPiece: Passes a piece on, or does not.
     /// - Throws: When no port can be listened on.
-    package init(to port: Int, onPiece: @escaping @Sendable (Piece) -> Void) async throws {
+    package convenience init(to port: Int, onPiece: @escaping @Sendable (Piece) -> Void) async throws {
+        try await self.init(to: SocketAddress(ipAddress: "127.0.0.1", port: port), onPiece: onPiece)
+    }
+
+    /// - Parameters:
+    ///   - server: Where the server listens: a port, or a Unix socket.
+    ///   - onPiece: Passes a piece on, or does not.
+    /// - Throws: When no port can be listened on.
+    package init(to server: SocketAddress, onPiece: @escaping @Sendable (Piece) -> Void) async throws {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { client in
-                ClientBootstrap(group: client.eventLoop).connect(host: "127.0.0.1", port: port).flatMapThrowing {
-                    server in
+                ClientBootstrap(group: client.eventLoop).connect(to: server).flatMapThrowing { server in
                     try client.pipeline.syncOperations.addHandler(Relay(to: server, isRequest: true, onPiece))
                     try server.pipeline.syncOperations.addHandler(Relay(to: client, isRequest: false, onPiece))
                 }.flatMap { client.setOption(.autoRead, value: true) }
@@ -38,8 +45,11 @@ package final class TestProxy: Sendable {
 
     deinit { channel.close(promise: nil) }
 
+    /// Where it listens, on 127.0.0.1.
+    package var port: Int { channel.localAddress?.port ?? 0 }
+
     /// As a Redis node's clients have it.
-    package var url: String { "redis://127.0.0.1:\(channel.localAddress?.port ?? 0)" }
+    package var url: String { "redis://127.0.0.1:\(port)" }
 
     private final class Relay: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
