@@ -88,6 +88,7 @@ let package = Package(
                 "PlantedBugs",
                 "Redis",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings

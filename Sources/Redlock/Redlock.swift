@@ -26,6 +26,7 @@ public final class Redlock: Sendable {
     let clock: any MonotonicClock
     let logger: Logger
     let tokens = TokenSource()
+    let alarms: Alarms
     private let poll: Poll
     private let metrics: LockMetrics
 
@@ -83,6 +84,7 @@ public final class Redlock: Sendable {
         self.clock = clock
         self.logger = logger
         metrics = LockMetrics()
+        alarms = Alarms(clock: clock)
         poll = Poll(nodes: nodes, grace: configuration.stragglerGrace, clock: clock)
     }
 

@@ -17,7 +17,7 @@ package struct LockAndSet: TaskHandler {
         if case .refused(let highest) = try await write(job, to: context.key) {
             throw TaskRefusal(fence: job.fence, highest: highest)
         }
-        try await Task.sleep(for: job.duration)
+        if job.duration > .zero { try await Task.sleep(for: job.duration) }
     }
 
     private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> FencedWrite.Outcome {

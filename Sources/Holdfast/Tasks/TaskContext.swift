@@ -5,9 +5,8 @@ public import Redlock
 public struct TaskContext: Sendable {
     /// The hold under which the task runs, as it was acquired; it is extended while the task runs.
     public let hold: Hold
-    /// For the task's own messages; says which job and attempt they are of.
-    public let logger: Logger
     package let job: ClaimedJob
+    private let baseLogger: Logger
     private let progress: @Sendable (TaskProgress) -> Void
 
     package init(
@@ -18,10 +17,12 @@ public struct TaskContext: Sendable {
     ) {
         self.job = job
         self.hold = hold
-        self.logger = logger
+        baseLogger = logger
         self.progress = progress
     }
 
+    /// For the task's own messages; says which job and attempt they are of.
+    public var logger: Logger { job.logger(baseLogger, key: key) }
     /// The job's number.
     public var jobID: Int64 { job.id.rawValue }
     /// The key that the job is locked by.

@@ -112,6 +112,7 @@ extension Redlock {
     public func run() async {
         await withDiscardingTaskGroup { group in
             for node in nodes { group.addTask { await node.run() } }
+            group.addTask { [alarms] in await alarms.run() }
         }
     }
 

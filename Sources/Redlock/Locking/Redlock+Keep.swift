@@ -58,7 +58,7 @@ extension Redlock {
         while true {
             let lastMoment = hold.validUntil.advanced(by: .zero - margin)
             do {
-                try await clock.sleep(until: min(next, lastMoment, end ?? next), tolerance: nil)
+                try await alarms.sleep(until: min(next, lastMoment, end ?? next))
             } catch {
                 return error
             }

@@ -17,7 +17,8 @@ struct Attempt: Sendable {
     let waited: Duration?
     let runner: ClaimRunner
     let ledger: RunLedger
-    let logger: Logger
+
+    private var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
     /// Runs the attempt.
     ///
@@ -70,7 +71,7 @@ struct Attempt: Sendable {
             return false
         case .noQuorum(let votes):
             span?.attributes["holdfast.outcome"] = "no quorum"
-            logger.debug("No quorum for the lock", metadata: ["lock.votes": "\(votes.summary)"])
+            debug("No quorum for the lock", votes)
             giveBack(after: runner.redlock.configuration.nextRetryDelay())
             return false
         }
@@ -82,7 +83,7 @@ struct Attempt: Sendable {
         since start: ContinuousClock.Instant,
         _ span: (any Span)?
     ) async -> Bool {
-        logger.debug("Lock acquired", metadata: ["lock.votes": "\(hold.votes.summary)"])
+        debug("Lock acquired", hold.votes)
         let begun = Mutexed<PostgresTimestamp?>(nil)
         let validUntil = Mutexed(hold.validUntil)
         let limit = job.timeout ?? job.duration + runner.configuration.grace
@@ -95,7 +96,7 @@ struct Attempt: Sendable {
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
-                let context = TaskContext(job: job, hold: hold, logger: logger, progress: runner.work.progress.post)
+                let context = TaskContext(job: job, hold: hold, logger: runner.logger, progress: runner.work.progress.post)
                 do {
                     let isTraced = span != nil
                     try await runner.work.tasks.run(job.id) {
@@ -122,6 +123,12 @@ struct Attempt: Sendable {
             noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
         }
         return conclude(outcome, startedAt: begun.value)
+    }
+
+    /// A logger is made for each message: that costs more than a message that is not wanted should.
+    private func debug(_ message: Logger.Message, _ votes: [Vote], _ metadata: @autoclosure () -> Logger.Metadata = [:]) {
+        guard runner.logger.logLevel <= .debug else { return }
+        logger.debug(message, metadata: metadata().merging(["lock.votes": "\(votes.summary)"]) { $1 })
     }
 
     private func recordAcquired(
@@ -173,10 +180,7 @@ struct Attempt: Sendable {
         event.notBefore = begun
         if case .lost(let margin) = outcome { event.validity = margin }
         ledger.note { $0.record(event) }
-        logger.debug(
-            "Lock released",
-            metadata: ["job.outcome": "\(outcome.name)", "lock.votes": "\(votes.summary)"]
-        )
+        debug("Lock released", votes, ["job.outcome": "\(outcome.name)"])
     }
 
     /// Notes what becomes of the job.
@@ -241,7 +245,7 @@ struct Attempt: Sendable {
     }
 
     private func wait(_ votes: [Vote]) {
-        logger.debug("Kept out by another holder", metadata: ["lock.votes": "\(votes.summary)"])
+        debug("Kept out by another holder", votes)
         let delay = runner.redlock.configuration.nextRetryDelay()
         ledger.note { settlement in
             if waited == nil {

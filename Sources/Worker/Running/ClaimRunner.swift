@@ -72,22 +72,13 @@ package struct ClaimRunner: Sendable {
                 guard mayGoOn else { return }
                 ledger.settleSoon()
             }
-            var logger = logger
-            logger[metadataKey: "job.id"] = "\(job.id)"
-            logger[metadataKey: "job.key"] = "\(claim.key)"
-            logger[metadataKey: "job.fence"] = "\(job.fence)"
-            logger[metadataKey: "job.attempt"] = "\(job.attempt)"
-            if let trace = job.traceparent.flatMap(TraceParent.init) {
-                logger[metadataKey: "trace.id"] = "\(trace.traceID)"
-            }
             let isFirst = index == 0
             let attempt = Attempt(
                 job: job,
                 claim: claim,
                 waited: isFirst ? claim.waited : nil,
                 runner: self,
-                ledger: ledger,
-                logger: logger
+                ledger: ledger
             )
             guard await attempt.run() else { return }
         }
