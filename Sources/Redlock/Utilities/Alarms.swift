@@ -61,7 +61,7 @@ final class Alarms: Sendable {
         if clock.now < deadline { try await clock.sleep(until: deadline, tolerance: nil) }
     }
 
-    /// Serves the sleepers until the task is cancelled. One call at a time.
+    /// Serves the sleepers until the task is cancelled, one call at a time.
     func run() async {
         let (deadlines, timers) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)
         state.withLock { $0.timers = timers }

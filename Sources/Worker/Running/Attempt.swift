@@ -96,7 +96,12 @@ struct Attempt: Sendable {
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
-                let context = TaskContext(job: job, hold: hold, logger: runner.logger, progress: runner.work.progress.post)
+                let context = TaskContext(
+                    job: job,
+                    hold: hold,
+                    logger: runner.logger,
+                    progress: runner.work.progress.post
+                )
                 do {
                     let isTraced = span != nil
                     try await runner.work.tasks.run(job.id) {
@@ -126,7 +131,8 @@ struct Attempt: Sendable {
     }
 
     /// A logger is made for each message: that costs more than a message that is not wanted should.
-    private func debug(_ message: Logger.Message, _ votes: [Vote], _ metadata: @autoclosure () -> Logger.Metadata = [:]) {
+    private func debug(_ message: Logger.Message, _ votes: [Vote], _ metadata: @autoclosure () -> Logger.Metadata = [:])
+    {
         guard runner.logger.logLevel <= .debug else { return }
         logger.debug(message, metadata: metadata().merging(["lock.votes": "\(votes.summary)"]) { $1 })
     }
