@@ -7,7 +7,7 @@
 /// transaction takes was always the same, and may not grow at all; so were Redis commands and rows of history. Bytes of
 /// WAL were within 6 % (leases are renewed meanwhile), and of history on disk, which are whole pages, within 9 %. How many
 /// jobs share a transaction depends on the load: with many keys, sums of statements and round trips were up to 1.7 times
-/// the least, and a faster machine's transactions are smaller still; with none shared, they would be seven.
+/// the least, and a faster machine's transactions are smaller still; with none shared, they would be six or seven.
 enum CostTable {
     /// Of a job in a drain by one worker with three lock nodes; of a transaction; of submissions.
     static let path = [
@@ -37,10 +37,10 @@ enum CostTable {
         Cost("runs: history rows", 2, 0.05),
         Cost("runs: bytes of history rows", 770, 0.05),
         Cost("runs: bytes of history on disk", 1032, 0.15),
-        Cost("one key: statements", 7.1, 0.1),
-        Cost("one key: round trips", 7.1, 0.1),
+        Cost("one key: statements", 6.1, 0.1),
+        Cost("one key: round trips", 6.1, 0.1),
         Cost("one key: Redis commands", 15, 0.05),
-        Cost("one key: WAL bytes", 2030, 0.08),
+        Cost("one key: WAL bytes", 1957, 0.08),
         Cost("one key: history rows", 2, 0.05),
         Cost("one key: bytes of history rows", 754, 0.05),
         Cost("one key: bytes of history on disk", 1024, 0.15),
@@ -55,7 +55,7 @@ enum CostTable {
         Cost("read a node's answers", 14553, 0.15),
         Cost("store a job", 87746, 0.15),
         Cost("claim a job", 121_315, 0.15),
-        Cost("record a hold", 329_451, 0.15),
-        Cost("settle a job", 374_865, 0.15),
+        Cost("record a hold", 272_573, 0.15),
+        Cost("settle a job", 325_114, 0.15),
     ]
 }

@@ -75,7 +75,7 @@ struct StaleSettleTests {
         #expect(settlement.isEmpty)
         #expect(try await database.store.settle([part]) == [.settled(hasMore: false)])
         #expect(try await database.finished() == [receipts[0].id])
-        #expect(try await database.lines() == [Line(key: "a", holder: worker, head: receipts[1].id)])
+        #expect(try await database.lines().map(\.holder) == [worker])
         #expect(try await database.claim(for: database.makeWorker()).isEmpty)
 
         settlement.succeed(claim.jobs[1])

@@ -50,8 +50,10 @@ extension JobStore {
                     within: deadline
                 )
             }
-            for place in try await moveOn(owned.map { settlements[$0] }, worker, connection) {
-                results[owned[place]] = .settled(hasMore: true)
+            // The line of a part stays as it is: its head is a lower bound, and each change leaves a dead row behind.
+            let changed = owned.filter { settlements[$0].freesLine || settlements[$0].claim.waited != nil }
+            for place in try await moveOn(changed.map { settlements[$0] }, worker, connection) {
+                results[changed[place]] = .settled(hasMore: true)
             }
             return results
         }
