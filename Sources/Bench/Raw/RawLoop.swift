@@ -1,4 +1,5 @@
 import Holdfast
+import Postgres
 import Redlock
 
 /// Jobs stored, claimed, recorded and settled in batches of 500 over one connection at a time, as a worker does, without
@@ -56,13 +57,15 @@ struct RawLoop: Sendable {
             )
             guard !claims.isEmpty else { break }
             let claimed = clock.now
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            let startedAt = try await withThrowingTaskGroup { group in
                 for claim in claims {
                     for job in claim.jobs {
-                        group.addTask { _ = try await history.append(event(.acquired, job, of: claim)) }
+                        group.addTask { (job.id, try await history.append(event(.acquired, job, of: claim))) }
                     }
                 }
-                try await group.waitForAll()
+                var times: [JobID: PostgresTimestamp] = [:]
+                for try await (job, time) in group { times[job] = time }
+                return times
             }
             let recorded = clock.now
             var settlements: [Settlement] = []
@@ -70,7 +73,7 @@ struct RawLoop: Sendable {
                 var settlement = Settlement(of: claim)
                 for job in claim.jobs {
                     settlement.record(event(.released, job, of: claim))
-                    settlement.finish(job, .succeeded)
+                    settlement.finish(job, .succeeded, startedAt: startedAt[job.id])
                     done += 1
                 }
                 settlement.freesLine = true
