@@ -43,7 +43,8 @@ extension Figure {
         let limit = (ceiling?.median.inTable ?? "").padded(10) + (ratio?.short ?? "").padded(7)
         let verdict = isAimMet.map { "\(aimText) \($0 ? "met" : "MISSED")" } ?? ""
         let others = details.map { "\($0.name) \($0.value.inTable)" }.joined(separator: ", ")
-        return workload.padded(28) + text.padded(40) + limit + verdict.padded(50) + others
+        let row = workload.padded(28) + text.padded(40) + limit + verdict.padded(50) + others
+        return String(row.reversed().drop { $0 == " " }.reversed())
     }
 
     /// A line of its own, for programs.

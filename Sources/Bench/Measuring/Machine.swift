@@ -4,9 +4,9 @@ import LocalStack
 /// What figures were measured on.
 enum Machine {
     #if DEBUG
-    static let isDebugBuild = true
+        static let isDebugBuild = true
     #else
-    static let isDebugBuild = false
+        static let isDebugBuild = false
     #endif
 
     /// A line: processor, memory, servers and build.

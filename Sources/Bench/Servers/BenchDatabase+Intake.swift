@@ -9,6 +9,7 @@ extension BenchDatabase {
     /// - Parameters:
     ///   - storing: Whether it stores what comes one by one; else it gives receipts, and that is all.
     ///   - body: Is told the port.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws.
     func withIntake<Value: Sendable>(
         storing: Bool = true,

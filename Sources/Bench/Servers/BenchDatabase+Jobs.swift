@@ -51,11 +51,7 @@ extension BenchDatabase {
         }
     }
 
-    /// Jobs a second, from the first hold to the last settle, by the database's clock.
-    ///
-    /// - Parameters:
-    ///   - id: Jobs with higher ids count.
-    ///   - condition: Which of them.
+    /// Jobs a second, from the first hold to the last settle, by the database's clock; of those with higher ids than one.
     func drainRate(after id: Int64, where condition: String = "true") async throws -> Double {
         try await number(
             """
@@ -68,11 +64,7 @@ extension BenchDatabase {
 
     /// Jobs a second in each portion of those that have finished; the first is left out, as there workers start.
     ///
-    /// A portion's begin and end are left out too: there workers are not busy.
-    ///
-    /// - Parameters:
-    ///   - id: Jobs with higher ids count.
-    ///   - size: Of each portion.
+    /// A portion's begin and end are left out too: there workers are not busy. Jobs with higher ids than one count.
     func steadyRates(after id: Int64, portion size: Int) async throws -> [Double] {
         try await execute(
             """

@@ -30,6 +30,7 @@ struct BenchDatabase: Sendable {
     /// - Parameters:
     ///   - settings: More settings, such as `["max_connections=200"]`.
     ///   - body: Is lent the server.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, or why there is no server.
     static func with<Value: Sendable>(
         settings: [String] = [],

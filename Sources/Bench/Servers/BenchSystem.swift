@@ -12,6 +12,7 @@ struct BenchSystem: Sendable {
     ///   - settings: Of PostgreSQL.
     ///   - nodeOptions: Arguments for the lock nodes.
     ///   - body: Is lent the servers.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, or why there are no servers.
     static func with<Value: Sendable>(
         settings: [String] = [],

@@ -24,6 +24,7 @@ struct HoldfastProgram: Sendable {
     ///   - arguments: A command, and its own.
     ///   - system: The servers.
     ///   - role: Whom it is for the database.
+    /// - Returns: Its process.
     /// - Throws: When it cannot be started.
     func start(_ arguments: [String], on system: BenchSystem, as role: String = "holdfast") throws -> LocalProcess {
         try LocalProcess(

@@ -87,7 +87,9 @@ struct ConcurrentHolds: Workload {
         return Outcome(
             most: most,
             lost: Double(jobs) - (try await database.number(atOnce)),
-            extensions: try await database.number("select count(*) from holdfast.lock_history where event = 'extended'"),
+            extensions: try await database.number(
+                "select count(*) from holdfast.lock_history where event = 'extended'"
+            ),
             kept: kept
         )
     }

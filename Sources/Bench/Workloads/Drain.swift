@@ -149,7 +149,7 @@ struct Drain: Workload {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
                 group.addTask { [jobs] in
-                    _ = try await RawLoop(database: system.database, runLimit: 64).settle(jobs)
+                    try await RawLoop(database: system.database, runLimit: 64).settle(jobs)
                 }
             }
             try await group.waitForAll()

@@ -75,7 +75,7 @@ struct Holds: Workload {
                         }
                         tally.kept.add(1, ordering: .relaxed)
                     } catch let error as LockError {
-                        Report.say("\(error)")
+                        if !tally.failed.exchange(true, ordering: .relaxed) { Report.say("the first lost: \(error)") }
                     }
                 }
             }
@@ -102,4 +102,5 @@ struct Holds: Workload {
 private final class Tally: Sendable {
     let acquired = Atomic(0)
     let kept = Atomic(0)
+    let failed = Atomic(false)
 }

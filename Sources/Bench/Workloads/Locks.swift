@@ -1,4 +1,5 @@
 import ArgumentParser
+import Redis
 import Redlock
 
 /// The command `holdfast-bench locks`.
