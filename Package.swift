@@ -289,6 +289,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "BenchTests",
+            dependencies: ["Bench", "LocalStack", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "TelemetryTests",
             dependencies: [
                 "Telemetry",

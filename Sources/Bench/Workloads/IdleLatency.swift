@@ -66,8 +66,10 @@ struct IdleLatency: Workload {
     }
 
     private func submit(_ database: BenchDatabase, _ run: Int) async throws {
-        try await wait(until: "the worker is there", within: .seconds(60)) {
-            try await database.number("select count(*) from holdfast.workers where lease_until > now()") > 0
+        // Until the worker is there, and has done what it does once.
+        try await database.fill(1) { _ in "first" }
+        try await wait(until: "the first job has finished", within: .seconds(60)) {
+            try await database.number("select count(*) from holdfast.key_lines where lock_key = 'first'") == 0
         }
         let wakeups = Wakeups(pool: database.pool, logger: database.logger)
         let submissions = Submissions(store: database.store, wakeups: wakeups)
