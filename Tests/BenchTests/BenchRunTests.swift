@@ -40,7 +40,10 @@ struct BenchRunTests {
     }
 
     @Test(arguments: [(SIGINT, "1 of"), (SIGTERM, "2 of")])
-    func `an interrupted run leaves no process and no folder behind`(signal: Int32, afterSaying text: String) async throws {
+    func `an interrupted run leaves no process and no folder behind`(
+        signal: Int32,
+        afterSaying text: String
+    ) async throws {
         let folder = TestServers.makeFolder("bench")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let run = try BenchProgram(

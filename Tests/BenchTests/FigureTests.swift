@@ -79,9 +79,9 @@ struct FigureTests {
         for name in ["median", "min", "max", "ceiling", "ratio", "MB"] { #expect(fields[name] is NSNull, "\(name)") }
     }
 
-    @Test func `rows stand under the header`() {
-        let header = Figure.header
-        let place = header.distance(from: header.startIndex, to: header.range(of: "ceiling")?.lowerBound ?? header.endIndex)
-        #expect(figure().row.dropFirst(place).hasPrefix("100 "))
+    @Test func `rows stand under the header`() throws {
+        let place = try #require(Figure.header.firstRange(of: "ceiling")).lowerBound
+        let column = Figure.header.distance(from: Figure.header.startIndex, to: place)
+        #expect(figure().row.dropFirst(column).hasPrefix("100 "))
     }
 }
