@@ -15,7 +15,8 @@ struct Drain: Workload {
             keys       1,000 keys in turn
             zipf       10,000 keys, the n-th as often as 1/n
             one        ONE key
-            beside     ONE key, and as many jobs on 1,000 others: the rate is the one key's, over all of its jobs; and as             whileOthers, until the others are done
+            beside     ONE key, and as many jobs on 1,000 others: the rate is the one key's, over all of its jobs; \
+            whileOthers is its rate until the others are done
             """
     )
 

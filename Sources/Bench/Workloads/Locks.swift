@@ -8,7 +8,8 @@ struct Locks: Workload {
         abstract: "Cycles of acquire and release a second, of the lock alone.",
         discussion: """
             A cycle acquires the lock on a key of its own and releases it, on all nodes. The ceiling is the same two \
-            commands by redis-benchmark, one process for each node, all at once, with as many commands in flight.
+            commands by redis-benchmark, one process for each node, all at once, with as many commands in flight on one \
+            connection.
             """
     )
 
@@ -53,13 +54,11 @@ struct Locks: Workload {
         var ceilings: [Double] = []
         for _ in 0..<options.runs {
             rates.append(try await Self.cyclesPerSecond(bench.redlock, cycles: cycles, inFlight: load))
-            let connections = min(load, 50)
             ceilings.append(
                 try await RedisBenchmark.cyclesPerSecond(
                     bench.servers,
                     cycles: cycles,
-                    connections: connections,
-                    pipeline: load / connections,
+                    inFlight: load,
                     release: LockScripts.release.hash
                 )
             )
