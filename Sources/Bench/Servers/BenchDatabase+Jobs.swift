@@ -15,13 +15,15 @@ extension BenchDatabase {
     }
 
     /// Makes so many jobs wait, each on a key of its own, past the statement that stores them: millions take minutes.
-    ///
-    /// What the server would tidy later is tidied here: it would disturb what is measured.
     func makeBacklog(_ jobs: Int) async throws {
         let chunk = 500_000
         for start in stride(from: 0, to: jobs, by: chunk) {
             _ = try await execute(Self.backlog, [.int64(Int64(start)), .int64(Int64(min(jobs, start + chunk) - 1))])
         }
+    }
+
+    /// Does what the server would do by itself later, and would disturb what is measured.
+    func tidy() async throws {
         _ = try await execute("vacuum (analyze) holdfast.jobs")
         _ = try await execute("vacuum (analyze) holdfast.key_lines")
         _ = try await execute("checkpoint")
@@ -41,6 +43,15 @@ extension BenchDatabase {
 
     /// Takes away all jobs that are left.
     func empty() async throws { _ = try await execute("truncate holdfast.jobs, holdfast.key_lines") }
+
+    /// Waits until so many jobs on keys of their own have been claimed since the server was made.
+    ///
+    /// A claim draws a fence, and another for its job: to look at their sequence costs the server nothing.
+    func claim(_ jobs: Int, within limit: Duration) async throws {
+        try await wait(until: "\(jobs) jobs have been claimed", within: limit) {
+            try await number("select last_value from holdfast.fence") >= Double(2 * jobs)
+        }
+    }
 
     /// Waits until all jobs have finished.
     ///

@@ -94,9 +94,18 @@ struct LoadClient: Sendable {
     /// The body of a request, by the numbers of its connection and of the request on it.
     let body: @Sendable (_ connection: Int, _ number: Int) -> String
 
-    /// - Returns: How long each answer took.
+    /// What was answered.
+    struct Answers: Sendable {
+        let latencies: Latencies
+        /// From before the first request until after the last answer.
+        let time: Duration
+
+        var perSecond: Double { Double(latencies.count) / time.seconds }
+    }
+
     /// - Throws: ``BenchError`` when a request is refused, or what kept a connection from being made.
-    func run() async throws -> Latencies {
+    func run() async throws -> Answers {
+        let start = ContinuousClock.now
         // One thread: the machine is the server's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
@@ -119,10 +128,11 @@ struct LoadClient: Sendable {
             results.append(done.futureResult)
         }
         try await EventLoopFuture.andAllSucceed(results, on: loop).get()
+        let time = start.duration(to: .now)
         let (latencies, refusal) = try await loop.submit { (tally.value.latencies, tally.value.refusal) }.get()
         try await group.shutdownGracefully()
         if let refusal { throw BenchError(description: "the intake refused a request: \(refusal)") }
-        return latencies
+        return Answers(latencies: latencies, time: time)
     }
 
     private func request(_ body: String) -> ByteBuffer {

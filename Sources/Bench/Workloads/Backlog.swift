@@ -50,12 +50,9 @@ struct Backlog: Workload {
         let database = system.database
         if waiting > portion {
             try await database.makeBacklog(waiting + portion * portions)
-            try await system.withWorkers { _ in
-                try await wait(until: "\(portion * portions) jobs have finished", within: .seconds(600)) {
-                    try await database.number("select count(*) from holdfast.finished_jobs")
-                        >= Double(portion * portions)
-                }
-            }
+            try await database.tidy()
+            // What it has claimed it finishes.
+            try await system.withWorkers { _ in try await database.claim(portion * portions, within: .seconds(600)) }
         } else {
             try await system.withWorkers { _ in
                 for _ in 0..<portions {

@@ -38,11 +38,11 @@ struct BulkSubmissions: Workload {
             var ceilings: [Double] = []
             var worst: [Double] = []
             for _ in 0..<options.runs {
-                let latencies = try await submit(database)
-                rates.append(Double(latencies.count * batch) / seconds)
-                worst.append(latencies.percentile(99))
+                let answers = try await submit(database)
+                rates.append(answers.perSecond * Double(batch))
+                worst.append(answers.latencies.percentile(99))
                 try await database.empty()
-                ceilings.append(try await store(latencies.count, in: database))
+                ceilings.append(try await store(answers.latencies.count, in: database))
                 try await database.empty()
             }
             var figure = Figure("bulk", "jobs/s", rates)
@@ -53,7 +53,7 @@ struct BulkSubmissions: Workload {
         }
     }
 
-    private func submit(_ database: BenchDatabase) async throws -> Latencies {
+    private func submit(_ database: BenchDatabase) async throws -> LoadClient.Answers {
         try await database.withIntake { port in
             try await LoadClient(
                 port: port,

@@ -99,6 +99,7 @@ struct ConcurrentHolds: Workload {
         _ database: BenchDatabase,
         _ workers: [LocalProcess]
     ) async throws -> (megabytes: Double, cores: Double)? {
+        try await database.claim(jobs, within: .seconds(600))
         let acquired = "select count(*) from holdfast.lock_history where event = 'acquired'"
         try await wait(until: "all holds are acquired", within: .seconds(600)) {
             try await database.number(acquired) >= Double(jobs)

@@ -37,6 +37,7 @@ struct HeldSnapshot: Workload {
     private func run(_ system: BenchSystem) async throws -> [Double] {
         let database = system.database
         try await database.makeBacklog(Int(try await topRate(system) * minutes * 60 * 1.5) + 10_000)
+        try await database.tidy()
         let begin = try await database.pool.withTransaction(isolation: .repeatableRead) { reader in
             try await reader.executeScript(
                 "set local idle_in_transaction_session_timeout = 0; select count(*) from holdfast.leaders"
@@ -71,7 +72,7 @@ struct HeldSnapshot: Workload {
 
     /// What a worker drains with nothing else, so that there are jobs enough.
     private func topRate(_ system: BenchSystem) async throws -> Double {
-        try await system.database.makeBacklog(10_000)
+        try await system.database.makeBacklog(30_000)
         try await system.withWorkers { _ in try await system.database.finishAll(within: .seconds(600)) }
         return try await system.database.drainRate(after: 0)
     }

@@ -28,24 +28,24 @@ struct SingleSubmissions: Workload {
 
     func measure(_ report: Report) async throws {
         try await BenchDatabase.with { database in
-            var stored: [Latencies] = []
-            var unstored: [Latencies] = []
+            var stored: [LoadClient.Answers] = []
+            var unstored: [LoadClient.Answers] = []
             for _ in 0..<options.runs {
                 stored.append(try await measure(database, storing: true))
                 unstored.append(try await measure(database, storing: false))
                 try await database.empty()
             }
-            var figure = Figure("intake", "jobs/s", stored.map { Double($0.count) / seconds })
-            figure.ceiling = Samples(unstored.map { Double($0.count) / seconds })
+            var figure = Figure("intake", "jobs/s", stored.map(\.perSecond))
+            figure.ceiling = Samples(unstored.map(\.perSecond))
             figure.details = [50, 99].map { percent in
-                ("p\(Int(percent))", Samples(stored.map { $0.percentile(percent) }).median)
+                ("p\(Int(percent))", Samples(stored.map { $0.latencies.percentile(percent) }).median)
             }
             figure.aims = Self.aims
             report(figure)
         }
     }
 
-    private func measure(_ database: BenchDatabase, storing: Bool) async throws -> Latencies {
+    private func measure(_ database: BenchDatabase, storing: Bool) async throws -> LoadClient.Answers {
         try await database.withIntake(storing: storing) { port in
             try await LoadClient(
                 port: port,
