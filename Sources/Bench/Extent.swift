@@ -21,7 +21,7 @@ enum Extent {
         "bulk --seconds 2 --runs 1",
         "drain --spread distinct --processes 1,2 --jobs 20000 --runs 1",
         "drain --spread keys,zipf --jobs 20000 --runs 1",
-        "drain --spread one,beside --jobs 4000 --runs 1",
+        "drain --spread one,beside --jobs 2000 --runs 1",
         "hand-off --jobs 2000 --runs 1",
         "latency --jobs 300 --runs 1",
         "concurrent --jobs 10000 --runs 1",
