@@ -6,7 +6,7 @@ struct All: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Every workload that has an aim, in one table.",
         discussion: """
-            Takes less than 30 minutes, and about 9 GB in the temporary folder (TMPDIR); with --quick less than 3 minutes. \
+            Takes less than 30 minutes, and about 10 GB in the temporary folder (TMPDIR); with --quick less than 3 minutes. \
             Standard error says what is being measured, as the command that measures it alone. A workload that fails is told \
             of, and the others go on; the exit status is 1 then. An aim that is missed changes nothing in it.
             """

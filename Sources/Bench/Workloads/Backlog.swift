@@ -9,7 +9,7 @@ struct Backlog: Workload {
             while so many wait. The first number of --waiting is the ceiling of the others; there a portion is stored when \
             the one before has been drained. The first portion of each is left out, and the begin and end of the others.
 
-            A million jobs take about 700 MB in the temporary folder (TMPDIR), and their making many seconds.
+            A million jobs take about 400 MB in the temporary folder (TMPDIR), and their making many seconds.
             """
     )
     static let aims: [Aim] = [.atLeast(0.85, .ratio)]
