@@ -31,6 +31,7 @@ let package = Package(
         .library(name: "SteppedClock", type: .dynamic, targets: ["CSteppedClock"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(
@@ -207,6 +208,7 @@ let package = Package(
                 "Redlock",
                 "Worker",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -313,6 +315,11 @@ let package = Package(
                 "Worker",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "BenchTests",
+            dependencies: ["Bench", "LocalStack", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -6,13 +6,14 @@ struct HoldfastBench: AsyncParsableCommand {
         commandName: "holdfast-bench",
         abstract: "Measure Holdfast against the limit of this machine.",
         discussion: """
-            Each workload starts private servers, and measures their ceiling in the same run: the same Redis commands by \
-            redis-benchmark. Figures are medians; the ratio to the ceiling says more than the figure, for machines differ. \
-            Build it for release: swift build -c release --product holdfast-bench
+            Each workload starts private servers, and measures their ceiling in the same run: the same statements, Redis \
+            commands or requests with nothing around them. Figures are medians; the ratio to the ceiling says more than the \
+            figure, for machines differ. Build it for release: swift build -c release
             """,
         subcommands: [
-            DrainBench.self, Locks.self, Holds.self, HotKey.self, Depth.self, HistoryBench.self, IntakeBench.self,
-            BenchWorker.self,
+            All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, HandOff.self, IdleLatency.self,
+            ConcurrentHolds.self, Backlog.self, HeldSnapshot.self, ScaleOut.self, IdleCost.self, StartUp.self,
+            Locks.self, Holds.self, History.self, BenchWorker.self,
         ]
     )
 }

@@ -36,27 +36,12 @@ struct ShortRunTests {
             environment: ["TMPDIR": folder]
         )
         while !run.output.contains(text), run.process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
-        #expect(Self.processes(naming: folder).count > (text == "seed" ? 0 : 10), "\(run.output)")
+        #expect(TestServers.processes(naming: folder).count > (text == "seed" ? 0 : 10), "\(run.output)")
         run.process.signal(signal)
         #expect(await run.process.waitForExit(within: .seconds(120)))
         #expect(run.process.exitStatus == 130)
-        #expect(Self.processes(naming: folder) == [])
+        #expect(TestServers.processes(naming: folder) == [])
         #expect(try !String(contentsOfFile: "/proc/self/mounts", encoding: .utf8).contains(folder))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
-    }
-
-    /// The command line of every process that has a folder in it, in its environment, or as its place.
-    private static func processes(naming folder: String) -> [String] {
-        // None to be listed, or gone meanwhile: nothing that runs.
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return names.filter { Int32($0) != nil }.compactMap { name in
-            func read(_ file: String) -> String {
-                String(decoding: FileManager.default.contents(atPath: "/proc/\(name)/\(file)") ?? Data(), as: UTF8.self)
-            }
-            let command = read("cmdline")
-            // A Redis node has overwritten both, and is in its folder.
-            let place = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(name)/cwd")) ?? ""
-            return [command, read("environ"), place].contains { $0.contains(folder) } ? command : nil
-        }
     }
 }

@@ -9,11 +9,11 @@ struct BenchNodes: Sendable {
     let nodes: [RedisLockNode]
     let redlock: Redlock
 
-    /// Starts nodes and connects to them while `body` runs; stops them then, also when the user interrupts it.
+    /// Starts nodes and connects to them while `body` runs, and stops them then.
     static func with<Value: Sendable>(
         _ count: Int,
         options: [String],
-        _ body: @escaping @Sendable (BenchNodes) async throws -> Value
+        _ body: (BenchNodes) async throws -> Value
     ) async throws -> Value {
         try await withBenchFolder { folder in
             var servers: [RedisServer] = []
@@ -49,5 +49,22 @@ struct BenchNodes: Sendable {
             for node in nodes { _ = try await node.connection.send(RedisCommand("PING"), within: .seconds(10)) }
             return try await body(BenchNodes(servers: servers, nodes: nodes, redlock: redlock))
         }
+    }
+
+    /// Commands that all nodes have processed, scripts' own left out.
+    func commands() async throws -> Int {
+        var count = 0
+        for node in nodes {
+            let reply = try await node.connection.send(RedisCommand("INFO", "commandstats"), within: .seconds(10))
+            for line in (reply.string ?? "").split(whereSeparator: \.isNewline) {
+                guard ["cmdstat_set:", "cmdstat_eval:", "cmdstat_evalsha:"].contains(where: line.hasPrefix) else {
+                    continue
+                }
+                // The first of several counts: calls, rejected calls, failed calls.
+                let calls = line.split(separator: "calls=").dropFirst().first
+                count += calls.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+            }
+        }
+        return count
     }
 }

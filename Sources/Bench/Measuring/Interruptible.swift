@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LocalStack
 import UnixSignals
 
 /// Runs `body`, and cancels it when the user interrupts the program: it then stops what it has started.
@@ -10,6 +11,7 @@ import UnixSignals
 /// - Returns: What `body` returns.
 /// - Throws: `ExitCode` 130 when a signal came, else what `body` throws.
 func interruptible<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    LocalProcess.endAllAtExit()
     let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
     let work = Task { try await body() }
     return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -20,10 +22,9 @@ func interruptible<Value: Sendable>(_ body: @escaping @Sendable () async throws 
             }
         }
         defer { group.cancelAll() }
-        do {
-            return try await work.value
-        } catch is CancellationError {
-            throw ExitCode(130)
-        }
+        let result = await work.result
+        // Whatever its last words were: it was ended, and did not fail.
+        if work.isCancelled { throw ExitCode(130) }
+        return try result.get()
     }
 }

@@ -3,6 +3,13 @@ import NIOPosix
 
 /// Connections that send one request after another, as light as can be: the machine is the server's.
 struct LoadClient: Sendable {
+    /// What all connections were answered.
+    private final class Tally {
+        var latencies = Latencies()
+        /// Of the first answer that was no success.
+        var refusal: String?
+    }
+
     /// Sends a request, and the next one when its answer is there, until the time is up.
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
@@ -12,43 +19,49 @@ struct LoadClient: Sendable {
         /// The end of Content-Length, however it is written.
         private static let lengthField = Array("ength: ".utf8)
 
-        private let makeRequest: (Int) -> String
+        private let makeRequest: (Int) -> ByteBuffer
         private let deadline: NIODeadline
-        private let done: EventLoopPromise<[Int64]>
+        private let done: EventLoopPromise<Void>
+        private let tally: Tally
         private var received = ByteBuffer()
         private var sentAt = NIODeadline.now()
         private var number = 0
-        private var latencies: [Int64] = []
 
-        init(deadline: NIODeadline, done: EventLoopPromise<[Int64]>, makeRequest: @escaping (Int) -> String) {
+        init(
+            deadline: NIODeadline,
+            done: EventLoopPromise<Void>,
+            tally: Tally,
+            makeRequest: @escaping (Int) -> ByteBuffer
+        ) {
             self.deadline = deadline
             self.done = done
+            self.tally = tally
             self.makeRequest = makeRequest
         }
 
         func channelActive(context: ChannelHandlerContext) { send(context) }
 
         private func send(_ context: ChannelHandlerContext) {
-            sentAt = .now()
             number += 1
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: makeRequest(number))), promise: nil)
+            let request = makeRequest(number)
+            sentAt = .now()
+            context.writeAndFlush(wrapOutboundOut(request), promise: nil)
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received.writeImmutableBuffer(unwrapInboundIn(data))
             guard let count = Self.answerLength(received) else { return }
-            let isAccepted = received.getInteger(at: received.readerIndex + 9) == UInt8(ascii: "2")
-            received.moveReaderIndex(forwardBy: count)
-            received.discardReadBytes()
-            guard isAccepted else {
-                done.fail(BenchError(description: "the intake refused a job"))
+            guard received.getInteger(at: received.readerIndex + 9) == UInt8(ascii: "2") else {
+                tally.refusal = tally.refusal ?? String(buffer: received)
                 return context.close(promise: nil)
             }
-            latencies.append((.now() - sentAt).nanoseconds)
+            received.moveReaderIndex(forwardBy: count)
+            received.discardReadBytes()
+            tally.latencies.record(microseconds: (.now() - sentAt).nanoseconds / 1000)
             if NIODeadline.now() < deadline { send(context) } else { context.close(promise: nil) }
         }
 
-        func channelInactive(context: ChannelHandlerContext) { done.succeed(latencies) }
+        func channelInactive(context: ChannelHandlerContext) { done.succeed() }
 
         /// How long an answer is; `nil` while it is not there as a whole.
         private static func answerLength(_ buffer: ByteBuffer) -> Int? {
@@ -75,24 +88,38 @@ struct LoadClient: Sendable {
     let port: Int
     let connections: Int
     let duration: Duration
+    /// The path that is posted to.
+    let path: String
+    let contentType: String
+    /// The body of a request, by the numbers of its connection and of the request on it.
+    let body: @Sendable (_ connection: Int, _ number: Int) -> String
 
-    /// - Returns: How long each answer took, in ms.
-    /// - Throws: ``BenchError`` when a job is refused, or what broke the connection.
-    func run() async throws -> [Double] {
+    /// What was answered.
+    struct Answers: Sendable {
+        let latencies: Latencies
+        /// From before the first request until after the last answer.
+        let time: Duration
+
+        var perSecond: Double { Double(latencies.count) / time.seconds }
+    }
+
+    /// - Throws: ``BenchError`` when a request is refused, or what kept a connection from being made.
+    func run() async throws -> Answers {
+        let start = ContinuousClock.now
         // One thread: the machine is the server's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let tally = NIOLoopBoundBox.makeBoxSendingValue(Tally(), eventLoop: loop)
         let deadline = NIODeadline.now() + TimeAmount(duration)
-        var results: [EventLoopFuture<[Int64]>] = []
+        var results: [EventLoopFuture<Void>] = []
         for connection in 0..<connections {
-            let done = group.next().makePromise(of: [Int64].self)
+            let done = loop.makePromise(of: Void.self)
             _ = try await ClientBootstrap(group: group)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        let handler = Handler(deadline: deadline, done: done) { number in
-                            let body = #"{"key":"key-\#(connection)-\#(number)","value":"value","durationMs":0}"#
-                            return "POST /v1/jobs HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                        let handler = Handler(deadline: deadline, done: done, tally: tally.value) { number in
+                            request(body(connection, number))
                         }
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
@@ -100,11 +127,18 @@ struct LoadClient: Sendable {
                 .connect(host: "127.0.0.1", port: port).get()
             results.append(done.futureResult)
         }
-        let latencies = try await EventLoopFuture.whenAllSucceed(results, on: group.next()).get()
+        try await EventLoopFuture.andAllSucceed(results, on: loop).get()
+        let time = start.duration(to: .now)
+        let (latencies, refusal) = try await loop.submit { (tally.value.latencies, tally.value.refusal) }.get()
         try await group.shutdownGracefully()
-        return latencies.joined().map { Double($0) / 1e6 }
+        if let refusal { throw BenchError(description: "the intake refused a request: \(refusal)") }
+        return Answers(latencies: latencies, time: time)
+    }
+
+    private func request(_ body: String) -> ByteBuffer {
+        ByteBuffer(
+            string: "POST \(path) HTTP/1.1\r\nHost: bench\r\nContent-Type: \(contentType)\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        )
     }
 }
-
-/// Why a measurement is none.
-struct BenchError: Error, CustomStringConvertible { let description: String }

@@ -1,17 +1,20 @@
 /// What several runs of one measurement gave.
-struct Samples: Sendable {
+package struct Samples: Sendable {
     private let sorted: [Double]
 
     /// - Parameter values: At least one.
-    init(_ values: [Double]) { sorted = values.sorted() }
+    package init(_ values: [Double]) {
+        precondition(!values.isEmpty, "a measurement without a run")
+        sorted = values.sorted()
+    }
 
-    var count: Int { sorted.count }
-    var median: Double {
+    package var count: Int { sorted.count }
+    package var median: Double {
         let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
-    var minimum: Double { sorted[0] }
-    var maximum: Double { sorted[sorted.count - 1] }
+    package var minimum: Double { sorted[0] }
+    package var maximum: Double { sorted[sorted.count - 1] }
 }
 
 extension Duration {

@@ -9,20 +9,18 @@ enum RedisBenchmark {
     /// - Parameters:
     ///   - servers: Each is driven by a process of its own.
     ///   - cycles: How many for each node.
-    ///   - connections: To each node.
-    ///   - pipeline: How many commands are in flight on each connection.
+    ///   - inFlight: How many commands are in flight on the one connection to each node.
     ///   - release: The hash of the script that releases a lock; the nodes know it.
     /// - Returns: Cycles a second, from the time that both commands took one after the other.
     /// - Throws: `ValidationError` when redis-benchmark fails; `CancellationError`.
     static func cyclesPerSecond(
         _ servers: [RedisServer],
         cycles: Int,
-        connections: Int,
-        pipeline: Int,
+        inFlight: Int,
         release: String
     ) async throws -> Double {
         let token = "0123456789abcdef0123456789abcdef"
-        let load = ["-n", "\(cycles)", "-c", "\(connections)", "-P", "\(pipeline)", "-r", "\(cycles)", "-q"]
+        let load = ["-n", "\(cycles)", "-c", "1", "-P", "\(inFlight)", "-r", "\(cycles)", "-q"]
         let name = "locks:bench-__rand_int__"
         let acquire = try await time(servers, load + ["SET", name, token, "NX", "PX", "20000"])
         let end = try await time(servers, load + ["EVALSHA", release, "1", name, token])

@@ -25,12 +25,19 @@ struct BenchDatabase: Sendable {
         return configuration
     }
 
-    /// Starts a server while `body` runs; stops it then, also when the user interrupts it.
+    /// Starts a server while `body` runs, and stops it then.
+    ///
+    /// - Parameters:
+    ///   - settings: More settings, such as `["max_connections=200"]`.
+    ///   - body: Is lent the server.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws, or why there is no server.
     static func with<Value: Sendable>(
-        _ body: @escaping @Sendable (BenchDatabase) async throws -> Value
+        settings: [String] = [],
+        _ body: (BenchDatabase) async throws -> Value
     ) async throws -> Value {
         try await withBenchFolder { folder in
-            let server = try await PostgresServer.start(in: folder)
+            let server = try await PostgresServer.start(in: folder, settings: settings)
             let result: Result<Value, any Error>
             do {
                 result = .success(try await connected(to: server, body))
@@ -63,20 +70,25 @@ struct BenchDatabase: Sendable {
         try await execute("select (\(sql))::double precision")[0].decode(Double.self, at: 0)
     }
 
-    /// Stores so many jobs in batches, the keys in turn.
-    func fill(_ jobs: Int, keys: Int, prefix: String, durationMs: Int64 = 0) async throws {
-        try await fill(jobs, durationMs: durationMs) { "\(prefix)-\($0 % keys)" }
+    /// The highest id that a job has; all that come have higher ones.
+    func lastID() async throws -> Int64 { Int64(try await number("select last_value from holdfast.jobs_id_seq")) }
+
+    /// By its own clock.
+    func now() async throws -> PostgresTimestamp {
+        try await execute("select clock_timestamp()")[0].decode(PostgresTimestamp.self, at: 0)
     }
 
-    /// Stores so many jobs in batches, each under the key of its number.
-    func fill(_ jobs: Int, durationMs: Int64 = 0, key: (Int) -> String) async throws {
-        let batch = 5000
-        for start in stride(from: 0, to: jobs, by: batch) {
-            _ = try await store.enqueue(
-                (start..<min(jobs, start + batch)).map {
-                    try NewJob(key: key($0), value: "v", durationMs: durationMs)
-                }
-            )
-        }
+    /// Processor time and memory of all its processes.
+    var usage: ProcessUsage { ProcessUsage(of: server.process.map { [$0.pid] } ?? [], withDescendants: true) }
+}
+
+/// Waits until something is so; asks every 50 ms.
+///
+/// - Throws: ``BenchError`` when it is not within `limit`, or what `condition` throws.
+func wait(until what: String, within limit: Duration, _ condition: () async throws -> Bool) async throws {
+    let end = ContinuousClock.now.advanced(by: limit)
+    while try await !condition() {
+        guard ContinuousClock.now < end else { throw BenchError(description: "not within \(limit): \(what)") }
+        try await Task.sleep(for: .milliseconds(50))
     }
 }

@@ -1,0 +1,160 @@
+import ArgumentParser
+import Foundation
+
+/// The command `holdfast-bench drain`.
+struct Drain: Workload {
+    static let configuration = CommandConfiguration(
+        abstract: "Jobs a second, from line to history, by how they are spread over keys.",
+        discussion: """
+            Stores jobs whose task does nothing but its fenced write, then starts workers: each job has a Redlock on three \
+            nodes, and its acquired and released rows are durable. From the first hold to the last settle, by the \
+            database's clock. The ceiling is the same statements, claims, records and settles, in batches of 500 on two \
+            connections that do nothing else.
+
+            distinct   each job on a key of its own
+            keys       1,000 keys in turn
+            zipf       10,000 keys, the n-th as often as 1/n
+            one        ONE key
+            beside     ONE key, and as many jobs on 1,000 others: the rate is the one key's, over all of its jobs; \
+            whileOthers is its rate until the others are done
+            """
+    )
+
+    enum Spread: String, CaseIterable, ExpressibleByArgument {
+        case distinct, keys, zipf, one, beside
+
+        func key(of number: Int) -> String {
+            switch self {
+            case .distinct: "key-\(number)"
+            case .keys: "key-\(number % 1000)"
+            case .zipf: "key-\(Self.rank(of: number))"
+            case .one: "one"
+            case .beside: number % 2 == 0 ? "one" : "key-\(number / 2 % 1000)"
+            }
+        }
+
+        /// Which jobs are measured.
+        var condition: String { self == .beside ? "lock_key = 'one'" : "true" }
+
+        /// What a drain is to reach.
+        var aims: [Aim] {
+            switch self {
+            case .distinct: [.atLeast(15_000), .atLeast(0.6, .ratio)]
+            case .keys, .zipf: [.atLeast(18_000)]
+            case .one, .beside: [.atLeast(5_000)]
+            }
+        }
+
+        /// Of 10,000: the harmonic series is about a logarithm, so its inverse is about a power.
+        private static func rank(of number: Int) -> Int {
+            // A sequence that fills the unit interval evenly: multiples of the golden ratio.
+            let place = (Double(number) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)
+            return Int(pow(10_000, place))
+        }
+    }
+
+    @Option(help: "How keys are spread: distinct, keys, zipf, one or beside; several separated by commas.")
+    var spread = "distinct,keys,zipf,one,beside"
+
+    @Option(help: "How many jobs in each run.")
+    var jobs = 100_000
+
+    @Option(help: "How many worker processes: numbers separated by commas.")
+    var processes = "1"
+
+    @Option(help: "How many tasks each runs at once.")
+    var slots = 256
+
+    @OptionGroup var options: RunOptions
+
+    private func spreads() throws -> [Spread] {
+        try spread.split(separator: ",").map { text in
+            guard let spread = Spread(rawValue: String(text)) else {
+                throw ValidationError("--spread must be of \(Spread.allCases.map(\.rawValue).joined(separator: ", ")).")
+            }
+            return spread
+        }
+    }
+
+    private func processCounts() throws -> [Int] { try numbers("--processes", processes, in: 1...64) }
+
+    func validate() throws {
+        _ = try spreads()
+        _ = try processCounts()
+        try require("--jobs", jobs, in: 100...10_000_000)
+        try require("--slots", slots, in: 1...100_000)
+    }
+
+    func measure(_ report: Report) async throws {
+        for spread in try spreads() {
+            for count in try processCounts() {
+                report(try await BenchSystem.with { try await measure($0, spread, count) })
+            }
+        }
+    }
+
+    private func measure(_ system: BenchSystem, _ spread: Spread, _ processes: Int) async throws -> Figure {
+        var rates: [Double] = []
+        var ceilings: [Double] = []
+        var commands: [Double] = []
+        var whileOthers: [Double] = []
+        for _ in 0..<options.runs {
+            let before = try await system.nodes.commands()
+            rates.append(
+                try await rate(system, spread) {
+                    try await system.withWorkers(processes, slots: slots) { _ in
+                        try await system.database.finishAll(within: .seconds(600))
+                    }
+                }
+            )
+            commands.append(Double(try await system.nodes.commands() - before) / Double(jobs))
+            if spread == .beside { whileOthers.append(try await rateWhileOthers(system)) }
+            ceilings.append(try await rate(system, spread) { try await drainRaw(system) })
+        }
+        let name = "drain \(spread.rawValue), \(processes) process\(processes > 1 ? "es" : "")"
+        var figure = Figure(name, "jobs/s", rates)
+        figure.ceiling = Samples(ceilings)
+        figure.aims = spread.aims
+        figure.details = [("commandsPerJob", Samples(commands).median)]
+        if !whileOthers.isEmpty { figure.details.append(("whileOthers", Samples(whileOthers).median)) }
+        return figure
+    }
+
+    private func rate(
+        _ system: BenchSystem,
+        _ spread: Spread,
+        _ drain: () async throws -> Void
+    ) async throws -> Double {
+        let before = try await system.database.lastID()
+        try await system.database.fill(jobs) { spread.key(of: $0) }
+        try await drain()
+        return try await system.database.drainRate(after: before, where: spread.condition)
+    }
+
+    /// The one key's jobs a second in the last drain, until the others were done.
+    private func rateWhileOthers(_ system: BenchSystem) async throws -> Double {
+        let first = try await system.database.lastID() - Int64(jobs)
+        return try await system.database.number(
+            """
+            select count(*) filter (where lock_key = 'one' and finished_at <= o.done)
+                / extract(epoch from max(o.done) - min(started_at))
+            from holdfast.finished_jobs,
+                (select max(finished_at) as done
+                 from holdfast.finished_jobs where id > \(first) and lock_key <> 'one') o
+            where id > \(first)
+            """
+        )
+    }
+
+    private func drainRaw(_ system: BenchSystem) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask { [jobs] in
+                    try await RawLoop(database: system.database, runLimit: 64).settle(jobs)
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await system.database.finishAll(within: .seconds(60))
+    }
+}
