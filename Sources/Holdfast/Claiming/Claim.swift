@@ -1,7 +1,9 @@
 package import Redlock
 
 /// A line that a worker has taken out of the queue, with a run of jobs from its head.
-package struct Claim: Sendable {
+///
+/// A class, as is ``ClaimedJob``: the tasks of a run share it, and each of their frames would have a copy otherwise.
+package final class Claim: Sendable {
     package let key: LockKey
     package let worker: WorkerID
     /// The claim's own number; those of its jobs are higher.
@@ -10,7 +12,7 @@ package struct Claim: Sendable {
     package let headPlace: Int64
     package let queue: String
     /// In order; empty when the line turned out to have none.
-    package var jobs: [ClaimedJob]
+    package let jobs: [ClaimedJob]
     /// How long a foreign holder has kept the head out so far; `nil` when none has.
     package let waited: Duration?
     /// How long it was ready before it was claimed.
@@ -38,7 +40,7 @@ package struct Claim: Sendable {
 }
 
 /// A job of a claim, with the number that guards its attempt.
-package struct ClaimedJob: Sendable {
+package final class ClaimedJob: Sendable {
     package let id: JobID
     package let fence: Fence
     package let kind: String
@@ -58,20 +60,33 @@ package struct ClaimedJob: Sendable {
     /// Its place in its line.
     package let place: Int64
 
-    /// A job of a simulation.
-    package init(id: JobID, fence: Fence, kind: String, value: String, lockTTL: Duration, attempt: Int, place: Int64) {
+    package init(
+        id: JobID,
+        fence: Fence,
+        kind: String,
+        value: String,
+        duration: Duration = .seconds(60),
+        lockTTL: Duration,
+        attempt: Int,
+        maxAttempts: Int = .max,
+        timeout: Duration? = nil,
+        metadata: String? = nil,
+        traceparent: String? = nil,
+        isCancelled: Bool = false,
+        place: Int64
+    ) {
         self.id = id
         self.fence = fence
         self.kind = kind
         self.value = value
+        self.duration = duration
         self.lockTTL = lockTTL
         self.attempt = attempt
+        self.maxAttempts = maxAttempts
+        self.timeout = timeout
+        self.metadata = metadata
+        self.traceparent = traceparent
+        self.isCancelled = isCancelled
         self.place = place
-        duration = .seconds(60)
-        maxAttempts = .max
-        timeout = nil
-        metadata = nil
-        traceparent = nil
-        isCancelled = false
     }
 }

@@ -56,28 +56,30 @@ extension JobStore {
             }
             // An update returns its rows in no order of ours.
             let lines = readyRows.sorted { ($0.priority, $0.readyAt) < ($1.priority, $1.readyAt) }
-            var claims = try lines.map { (_, _, line) in
-                Claim(
-                    key: LockKey(stored: try line.decode(String.self, at: 0)),
+            let keys = try lines.map { try $0.row.decode(String.self, at: 0) }
+            let heads = try lines.map { try $0.row.decode(Int64.self, at: 2) }
+            let lineQueues = try lines.map { try $0.row.decode(String.self, at: 3) }
+            var runs = [[ClaimedJob]](repeating: [], count: lines.count)
+            if !lines.isEmpty {
+                let rows = try await connection.execute(
+                    QueueStatements.readRuns,
+                    [.texts(keys), .int64s(heads), .texts(lineQueues), .int(runLimit), .int(Self.runBytes)],
+                    within: deadline
+                )
+                for row in rows { runs[try row.decode(Int.self, at: 0) - 1].append(try .read(row)) }
+            }
+            let claims = try lines.indices.map { index in
+                let line = lines[index].row
+                return Claim(
+                    key: LockKey(stored: keys[index]),
                     worker: worker,
                     fence: Fence(try line.decode(Int64.self, at: 1)),
-                    headPlace: try line.decode(Int64.self, at: 2),
-                    queue: try line.decode(String.self, at: 3),
-                    jobs: [],
+                    headPlace: heads[index],
+                    queue: lineQueues[index],
+                    jobs: runs[index],
                     waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds),
                     wasReady: .microseconds(try line.decode(Int64.self, at: 7))
                 )
-            }
-            if !claims.isEmpty {
-                let rows = try await connection.execute(
-                    QueueStatements.readRuns,
-                    [
-                        .texts(claims.map(\.key.text)), .int64s(claims.map(\.headPlace)), .texts(claims.map(\.queue)),
-                        .int(runLimit), .int(Self.runBytes),
-                    ],
-                    within: deadline
-                )
-                for row in rows { claims[try row.decode(Int.self, at: 0) - 1].jobs.append(try ClaimedJob(row)) }
             }
             return (claims, lines.map { (priority: $0.priority, readyAt: $0.readyAt) })
         }
@@ -88,19 +90,21 @@ extension JobStore {
 
 extension ClaimedJob {
     /// Reads a row of ``QueueStatements/readRuns``.
-    fileprivate init(_ row: Row) throws(PostgresError) {
-        id = JobID(try row.decode(Int64.self, at: 1))
-        place = try row.decode(Int64.self, at: 2)
-        fence = Fence(try row.decode(Int64.self, at: 3))
-        kind = try row.decode(String.self, at: 4)
-        value = try row.decode(String.self, at: 5)
-        duration = .milliseconds(try row.decode(Int.self, at: 6))
-        lockTTL = .milliseconds(try row.decode(Int.self, at: 7))
-        attempt = try row.decode(Int.self, at: 8) + 1
-        maxAttempts = try row.decode(Int.self, at: 9)
-        timeout = try row.decodeIfPresent(Int.self, at: 10).map { .milliseconds($0) }
-        metadata = try row.decodeIfPresent(String.self, at: 11)
-        traceparent = try row.decodeIfPresent(String.self, at: 12)
-        isCancelled = try row.decode(Bool.self, at: 13)
+    fileprivate static func read(_ row: Row) throws(PostgresError) -> ClaimedJob {
+        ClaimedJob(
+            id: JobID(try row.decode(Int64.self, at: 1)),
+            fence: Fence(try row.decode(Int64.self, at: 3)),
+            kind: try row.decode(String.self, at: 4),
+            value: try row.decode(String.self, at: 5),
+            duration: .milliseconds(try row.decode(Int.self, at: 6)),
+            lockTTL: .milliseconds(try row.decode(Int.self, at: 7)),
+            attempt: try row.decode(Int.self, at: 8) + 1,
+            maxAttempts: try row.decode(Int.self, at: 9),
+            timeout: try row.decodeIfPresent(Int.self, at: 10).map { .milliseconds($0) },
+            metadata: try row.decodeIfPresent(String.self, at: 11),
+            traceparent: try row.decodeIfPresent(String.self, at: 12),
+            isCancelled: try row.decode(Bool.self, at: 13),
+            place: try row.decode(Int64.self, at: 2)
+        )
     }
 }

@@ -3,7 +3,7 @@ package import Redlock
 
 /// Writes the lock history ahead of what it tells.
 package struct LockHistory: Sendable {
-    private let batches: GroupCommit<LockEvent, PostgresTimestamp?>
+    private let batches: GroupCommit<Box<LockEvent>, PostgresTimestamp?>
 
     /// - Parameters:
     ///   - pool: Where it is written.
@@ -26,7 +26,9 @@ package struct LockHistory: Sendable {
 
     /// - Parameter write: Writes events of claims that still have their lines; the time of each, `nil` for a stale claim's.
     package init(write: @escaping @Sendable ([LockEvent]) async throws -> [PostgresTimestamp?]) {
-        batches = GroupCommit("history", waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2, perform: write)
+        batches = GroupCommit("history", waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2) {
+            try await write($0.map(\.value))
+        }
     }
 
     /// Writes an event of a claim that still has its line; it is durable when this returns.
@@ -34,8 +36,11 @@ package struct LockHistory: Sendable {
     /// Concurrent calls share a commit.
     /// - Returns: The event's time, as written.
     /// - Throws: ``StaleClaim``, ``PostgresError``, or ``GroupCommitFull``.
-    package func append(_ event: LockEvent) async throws -> PostgresTimestamp {
-        guard let at = try await batches.submit(event) else { throw StaleClaim(fence: event.claimFence) }
+    package func append(_ event: LockEvent) async throws -> PostgresTimestamp { try await append(Box(event)) }
+
+    /// Writes an event that its caller keeps on the heap: ``append(_:)-(LockEvent)``.
+    package func append(_ event: Box<LockEvent>) async throws -> PostgresTimestamp {
+        guard let at = try await batches.submit(event) else { throw StaleClaim(fence: event.value.claimFence) }
         return at
     }
 }

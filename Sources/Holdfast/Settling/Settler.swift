@@ -5,7 +5,7 @@ import Tracing
 
 /// Settles the claims of one worker in batches, and does not give up while the database is away.
 package struct Settler: Sendable {
-    private let batches: GroupCommit<Settlement, SettlementResult>
+    private let batches: GroupCommit<Box<Settlement>, SettlementResult>
     private let record: @Sendable ([Settlement], Bool) async throws -> [SettlementResult]
     private let clock: any MonotonicClock
     private let chance: @Sendable () -> Double
@@ -32,7 +32,7 @@ package struct Settler: Sendable {
         self.chance = chance
         self.logger = logger
         batches = GroupCommit("settle", waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) {
-            try await record($0, false)
+            try await record($0.map(\.value), false)
         }
     }
 
@@ -42,6 +42,7 @@ package struct Settler: Sendable {
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Settlement) async -> SettlementResult? {
         let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
+        let settlement = Box(settlement)
         guard JobTrace.isOn, let first = jobs.first else { return await settleUntilRecorded(settlement) }
         return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
             // One transaction for all of them: a part of the first one's trace, and linked to the others'.
@@ -52,7 +53,7 @@ package struct Settler: Sendable {
         }
     }
 
-    private func settleUntilRecorded(_ settlement: Settlement) async -> SettlementResult? {
+    private func settleUntilRecorded(_ settlement: Box<Settlement>) async -> SettlementResult? {
         var backoff: Duration = .milliseconds(20)
         var inDoubt = false
         var end: ContinuousClock.Instant?
@@ -61,14 +62,14 @@ package struct Settler: Sendable {
                 // After a failure alone, so that one that cannot be recorded does not hold back the others.
                 let result =
                     inDoubt ? try await settleAlone(settlement) : try await batches.submit(settlement)
-                metrics.count(result, of: settlement)
+                metrics.count(result, of: settlement.value)
                 guard result == .busy else { return result }
             } catch {
                 metrics.failed.increment()
                 if !inDoubt {
                     logger.warning(
                         "Settlement delayed",
-                        metadata: ["job.key": "\(settlement.claim.key)", "error": "\(error)"]
+                        metadata: ["job.key": "\(settlement.value.claim.key)", "error": "\(error)"]
                     )
                 }
                 inDoubt = true
@@ -80,7 +81,7 @@ package struct Settler: Sendable {
                 guard clock.now < limit else {
                     logger.error(
                         "Settlement given up, its line is left to rescue",
-                        metadata: ["job.key": "\(settlement.claim.key)"]
+                        metadata: ["job.key": "\(settlement.value.claim.key)"]
                     )
                     return nil
                 }
@@ -91,7 +92,7 @@ package struct Settler: Sendable {
         }
     }
 
-    private func settleAlone(_ settlement: Settlement) async throws -> SettlementResult {
-        try await Task { [record] in try await record([settlement], true)[0] }.value
+    private func settleAlone(_ settlement: Box<Settlement>) async throws -> SettlementResult {
+        try await Task { [record] in try await record([settlement.value], true)[0] }.value
     }
 }

@@ -141,13 +141,7 @@ struct Attempt: Sendable {
         _ hold: Hold,
         since start: ContinuousClock.Instant
     ) async throws -> PostgresTimestamp {
-        var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
-        event.token = hold.token
-        event.votes = hold.votes
-        event.validity = hold.acquiredAt.duration(to: hold.validUntil)
-        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
-        event.waited = wait
-        runner.metrics.acquired(after: wait)
+        let event = acquiredEvent(hold, since: start)
         await ledger.settled()
         try Task.checkCancellation()
         do {
@@ -157,6 +151,17 @@ struct Attempt: Sendable {
         } catch {
             throw HistoryOutage(error: error)
         }
+    }
+
+    private func acquiredEvent(_ hold: Hold, since start: ContinuousClock.Instant) -> Box<LockEvent> {
+        var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
+        event.token = hold.token
+        event.votes = hold.votes
+        event.validity = hold.acquiredAt.duration(to: hold.validUntil)
+        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        event.waited = wait
+        runner.metrics.acquired(after: wait)
+        return Box(event)
     }
 
     private func noteExtension(of hold: Hold) {

@@ -4,7 +4,7 @@ package import Redlock
 import ServiceLifecycle
 
 /// Runs the jobs of a claim in order, one hold for each.
-package struct ClaimRunner: Sendable {
+package final class ClaimRunner: Sendable {
     let configuration: WorkerConfiguration
     let redlock: Redlock
     let handlers: [String: any TaskHandler]
@@ -53,7 +53,7 @@ package struct ClaimRunner: Sendable {
     package func run(_ claim: Claim, onEnd: () -> Void) async -> (result: SettlementResult?, delay: Duration) {
         let ledger = RunLedger(claim)
         await withDiscardingTaskGroup { group in
-            group.addTask { await ledger.settleParts(with: settler) }
+            group.addTask { [settler] in await ledger.settleParts(with: settler) }
             await attemptAll(claim, ledger)
             ledger.end()
         }
