@@ -2,6 +2,7 @@ import CoreMetrics
 package import Holdfast
 package import Logging
 package import Postgres
+import Redis
 package import Redlock
 import ServiceLifecycle
 
@@ -128,6 +129,7 @@ package struct Worker: Service {
         )
         var floors = ClaimFloors()
         var hadQuorum = true
+        let executor = LoopExecutor(RedisNode.sharedLoop)
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
                 let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)
@@ -157,7 +159,7 @@ package struct Worker: Service {
                 running.begin(claims)
                 metrics.claimed(claims)
                 for claim in claims {
-                    group.addTask {
+                    group.addTask(executorPreference: executor) {
                         let settlement = await runner.run(claim) {
                             running.freeSlot()
                             metrics.slotsUsed.decrement()

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 
 /// Runs tasks on one event loop.
 final class LoopExecutor: TaskExecutor {
