@@ -104,6 +104,7 @@ let package = Package(
                 .embedInCode("0006_long_history.sql"),
                 .embedInCode("0007_fewer_readings.sql"),
                 .embedInCode("0008_time_indexes.sql"),
+                .embedInCode("0010_workers_nodes.sql"),
             ],
             swiftSettings: settings
         ),

@@ -21,7 +21,7 @@ package struct Worker: Service {
     let logger: Logger
     private let store: JobStore
     private let listener: @Sendable (@escaping @Sendable (PostgresListener.Event) -> Void) -> PostgresListener
-    private let redlock: Redlock
+    let redlock: Redlock
     let handlers: [String: any TaskHandler]
     private let control: WorkerControl
     private let history: LockHistory

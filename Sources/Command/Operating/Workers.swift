@@ -31,12 +31,12 @@ struct Workers: AsyncParsableCommand {
 /// A worker, as the database writes one.
 struct WorkerRow: Decodable {
     let id: Int64, name: String, queues: [String], kinds: [String], slots: Int, claims: Int
-    let startedAt: String, leaseUntil: String, isLeader: Bool
+    let startedAt: String, leaseUntil: String, isLeader: Bool, nodesWithoutVote: [String]
 
     static func table(_ workers: [String]) throws -> Table {
         var table = Table([
             ("WORKER", .right), ("NAME", .left), ("", .left), ("QUEUES", .left), ("KINDS", .left), ("SLOTS", .right),
-            ("CLAIMS", .right), ("LEASE UNTIL", .left), ("STARTED", .left),
+            ("CLAIMS", .right), ("LEASE UNTIL", .left), ("STARTED", .left), ("NO VOTE FROM", .left),
         ])
         for text in workers {
             let worker = try JSONDecoder().decode(WorkerRow.self, from: Data(text.utf8))
@@ -44,7 +44,7 @@ struct WorkerRow: Decodable {
                 "\(worker.id)", worker.name.shortened(to: 40), worker.isLeader ? "leads" : "",
                 worker.queues.joined(separator: ",").shortened(to: 40),
                 worker.kinds.joined(separator: ",").shortened(to: 40), "\(worker.slots)", "\(worker.claims)",
-                worker.leaseUntil, worker.startedAt,
+                worker.leaseUntil, worker.startedAt, worker.nodesWithoutVote.joined(separator: ",").shortened(to: 60),
             ])
         }
         return table

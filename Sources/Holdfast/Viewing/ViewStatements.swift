@@ -301,7 +301,8 @@ enum ViewStatements {
                 'startedAt', holdfast.rfc3339(w.started_at), 'leaseUntil', holdfast.rfc3339(w.lease_until),
                 'claims', (select count(*) from holdfast.key_lines k where k.held_by = w.id),
                 'isLeader', exists (
-                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()))::text
+                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()),
+                'nodesWithoutVote', w.nodes_without_vote)::text
             from holdfast.workers w
             where w.lease_until > clock_timestamp()
             order by w.id
