@@ -4,6 +4,7 @@ package import Logging
 package import Postgres
 package import Redlock
 import ServiceLifecycle
+import Tracing
 
 /// Claims lines, takes the lock of each job's key, runs its task, and settles.
 package struct Worker: Service {
@@ -146,12 +147,14 @@ package struct Worker: Service {
                     guard await giveUpOthers(id, running, logger) else { continue }
                     nextGiveUp = .now + Self.giveUpInterval
                 }
+                let start = DefaultTracerClock.now
                 guard let claims = await claim(for: id, limit, &floors, logger) else {
                     nextGiveUp = .now
                     continue
                 }
                 running.begin(claims)
                 metrics.claimed(claims)
+                if JobTrace.isOn { for claim in claims { claim.trace(since: start) } }
                 for claim in claims {
                     group.addTask {
                         let settlement = await runner.run(claim) {

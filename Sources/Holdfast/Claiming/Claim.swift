@@ -52,7 +52,7 @@ package struct ClaimedJob: Sendable {
     package let timeout: Duration?
     /// A JSON text.
     package let metadata: String?
-    package let traceparent: String?
+    package var traceparent: String?
     /// Whether it is to be cancelled, and not to be run.
     package let isCancelled: Bool
     /// Its place in its line.
