@@ -82,7 +82,7 @@ final class DevStack: Sendable {
         }
         let port = port == 0 ? FreePort.find() : port
         try requireFree(port)
-        try await progress.step("Starting the intake and \(workers) workers") {
+        try await progress.step("Starting the intake and \(workers) workers", logs: true) {
             running.intake = try launch(["serve", "--port", "\(port)"], servers, as: "holdfast_intake")
             for number in 1...workers {
                 running.workers.append(
