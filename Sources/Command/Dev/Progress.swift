@@ -9,6 +9,7 @@ struct Progress: Sendable {
     ///   - logs: Whether others write meanwhile, so that its line ends at once.
     ///   - body: Does it.
     /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws.
     func step<Value>(_ what: String, logs: Bool = false, _ body: () async throws -> Value) async throws -> Value {
         let start = ContinuousClock.now
         say("\(what) …", end: logs ? "\n" : "")

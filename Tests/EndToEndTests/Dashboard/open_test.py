@@ -61,6 +61,7 @@ class Connections(DashboardTest):
         for job in [self.submit("left") for _ in range(8)]:
             self.open(f"/jobs/{job}")
             self.see("#state", "succeeded")
+        self.assertLess(self.listeners(), 6)
         self.eventually("only this page listens", lambda: self.listeners() == 1)
 
     def test_a_page_that_is_looked_at_again_catches_up(self):
