@@ -117,6 +117,11 @@ struct DevTests {
                     + "\(program.process.pid) starts it again."
             )
             try await finishes(try await intake.submit("two", "v"))
+            let missed = "no vote from \(ready.lockNodes[2].dropFirst("redis://".count))"
+            try await eventually("both workers miss it") {
+                try await Program.run(["workers"], environment: ["HOLDFAST_DATABASE_URL": ready.database])
+                    .split(separator: "\n").count { $0.contains(missed) } == 2
+            }
 
             try await end(1)
             try await says("The lock node \(ready.lockNodes[1]) has ended: 1 of 3 is no quorum, and jobs wait")
