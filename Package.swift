@@ -107,6 +107,7 @@ let package = Package(
                 .embedInCode("0007_fewer_readings.sql"),
                 .embedInCode("0008_time_indexes.sql"),
                 .embedInCode("0009_found_by_claim.sql"),
+                .embedInCode("0010_workers_nodes.sql"),
             ],
             swiftSettings: settings
         ),

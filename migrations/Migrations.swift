@@ -14,5 +14,6 @@ package enum Migrations {
         (7, "fewer_readings", String(decoding: PackageResources._007_fewer_readings_sql, as: UTF8.self)),
         (8, "time_indexes", String(decoding: PackageResources._008_time_indexes_sql, as: UTF8.self)),
         (9, "found_by_claim", String(decoding: PackageResources._009_found_by_claim_sql, as: UTF8.self)),
+        (10, "workers_nodes", String(decoding: PackageResources._010_workers_nodes_sql, as: UTF8.self)),
     ]
 }

@@ -44,7 +44,11 @@ package struct IntakeConfiguration: Sendable {
     package init() {}
 
     /// Whether only this machine can reach it.
-    package var isLoopback: Bool {
-        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
+    package var isLoopback: Bool { Self.isLoopback(host) }
+
+    /// Whether a host, in lower case, is this machine to itself; nobody can have such a name lead elsewhere, or here.
+    static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host.hasSuffix(".localhost") || host == "::1"
+            || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
     }
 }

@@ -23,6 +23,7 @@ package final class LocalProcess: Sendable {
     /// - Parameters:
     ///   - program: The executable's path.
     ///   - arguments: Its arguments.
+    ///   - launcher: The command that runs it, as the same process, such as `["/usr/bin/nice"]`.
     ///   - environment: Added to this process' own.
     ///   - output: Receives both standard output and standard error; `nil` lets it share this process' own.
     ///   - signalAtExit: Sent when this program exits and the other still runs.
@@ -30,12 +31,13 @@ package final class LocalProcess: Sendable {
     package init(
         _ program: URL,
         _ arguments: [String],
+        launcher: [String] = [],
         environment: [String: String] = [:],
         output: FileHandle? = nil,
         signalAtExit: Int32 = SIGKILL
     ) throws {
         pid = try Spawn.spawn(
-            [program.path] + arguments,
+            launcher + [program.path] + arguments,
             environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
             output: output?.fileDescriptor
         )

@@ -10,6 +10,18 @@ package struct LocalStack: Sendable {
     /// The lock nodes; the first is the value node too.
     package let nodes: [RedisServer]
 
+    /// A stack of servers that run already.
+    ///
+    /// - Parameters:
+    ///   - folder: That of their data.
+    ///   - postgres: Has the database ``database``.
+    ///   - nodes: The lock nodes; the first is the value node too.
+    package init(folder: String, postgres: PostgresServer, nodes: [RedisServer]) {
+        self.folder = folder
+        self.postgres = postgres
+        self.nodes = nodes
+    }
+
     /// A libpq connection URI for the database.
     package var databaseURL: String { postgres.connectionString(database: Self.database) }
 

@@ -5,6 +5,7 @@ import Synchronization
 package final class PostgresServer: Sendable {
     package let folder: String
     let settings: [String]
+    private let launcher: [String]
     let socketFolder: String
     private let user: ServerUser
     private let current = Mutex<LocalProcess?>(nil)
@@ -12,9 +13,10 @@ package final class PostgresServer: Sendable {
     var dataFolder: String { "\(folder)/data" }
     private var log: String { "\(folder)/postgres.log" }
 
-    init(folder: String, settings: [String]) throws {
+    init(folder: String, settings: [String], launcher: [String] = []) throws {
         self.folder = folder
         self.settings = settings
+        self.launcher = launcher
         user = try ServerUser.forPostgres()
         // A socket's path has at most 107 bytes.
         let near = "\(folder)/socket"
@@ -27,10 +29,16 @@ package final class PostgresServer: Sendable {
     /// - Parameters:
     ///   - folder: For its data, socket and log, made when it is missing.
     ///   - settings: More settings, such as `["max_connections=200"]`.
+    ///   - launcher: The command that runs its command, such as `["/usr/bin/nice"]`; it becomes the server's process.
     /// - Returns: The server, ready.
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
-    package static func start(in folder: String, settings: [String] = []) async throws -> PostgresServer {
-        let server = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
+    package static func start(
+        in folder: String,
+        settings: [String] = [],
+        launcher: [String] = []
+    ) async throws -> PostgresServer {
+        let path = URL(fileURLWithPath: folder).path
+        let server = try PostgresServer(folder: path, settings: settings, launcher: launcher)
         try await server.makeData(
             by: .initdb,
             ["-U", "holdfast", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
@@ -80,7 +88,13 @@ package final class PostgresServer: Sendable {
         ]
         for setting in settings { arguments += ["-c", setting] }
         let (program, full) = try user.command(.postgres, arguments)
-        let process = try LocalProcess(program, full, output: LogFile.truncated(log), signalAtExit: SIGQUIT)
+        let process = try LocalProcess(
+            program,
+            full,
+            launcher: launcher,
+            output: LogFile.truncated(log),
+            signalAtExit: SIGQUIT
+        )
         current.withLock { $0 = process }
         let pidFile = "\(dataFolder)/postmaster.pid"
         try await Readiness.wait(for: process, called: "postgres", log: log) {

@@ -13,12 +13,14 @@ package final class RedisServer: Sendable {
 
     package let folder: String
     private let options: [String]
+    private let launcher: [String]
     private let environment: [String: String]
     private let state: Mutex<State>
 
-    private init(folder: String, options: [String], environment: [String: String]) {
+    private init(folder: String, options: [String], launcher: [String], environment: [String: String]) {
         self.folder = folder
         self.options = options
+        self.launcher = launcher
         self.environment = environment
         state = Mutex(State(port: 0))
     }
@@ -28,16 +30,18 @@ package final class RedisServer: Sendable {
     /// - Parameters:
     ///   - folder: For its data and its log, made when it is missing.
     ///   - options: More arguments for `redis-server`, such as `["--appendonly", "yes"]`.
+    ///   - launcher: The command that runs its command, such as `["/usr/bin/nice"]`; it becomes the server's process.
     ///   - environment: Added to this process' own, as that of a ``SteppedClock``.
     /// - Returns: The node, ready.
     /// - Throws: ``LocalStackError`` when it is not installed or does not come up.
     package static func start(
         in folder: String,
         options: [String] = [],
+        launcher: [String] = [],
         environment: [String: String] = [:]
     ) async throws -> RedisServer {
         let path = URL(fileURLWithPath: folder).path
-        let server = RedisServer(folder: path, options: options, environment: environment)
+        let server = RedisServer(folder: path, options: options, launcher: launcher, environment: environment)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         if let stale = StaleServer(pidFile: "\(server.folder)/redis.pid", folder: server.folder) {
             try await stale.end(with: SIGTERM)
@@ -73,6 +77,7 @@ package final class RedisServer: Sendable {
                 "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder, "--pidfile", "\(folder)/redis.pid",
                 "--daemonize", "no", "--save", "",
             ] + options,
+            launcher: launcher,
             environment: environment,
             output: LogFile.truncated(log)
         )

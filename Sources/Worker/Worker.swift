@@ -5,6 +5,7 @@ package import Postgres
 import Redis
 package import Redlock
 import ServiceLifecycle
+import Tracing
 
 /// Claims lines, takes the lock of each job's key, runs its task, and settles.
 package struct Worker: Service {
@@ -23,7 +24,7 @@ package struct Worker: Service {
     let logger: Logger
     private let store: JobStore
     private let listener: @Sendable (@escaping @Sendable (PostgresListener.Event) -> Void) -> PostgresListener
-    private let redlock: Redlock
+    let redlock: Redlock
     let handlers: [String: any TaskHandler]
     private let control: WorkerControl
     private let history: LockHistory
@@ -151,6 +152,7 @@ package struct Worker: Service {
                     let isInDoubt = ContinuousClock.now < doubtUntil
                     nextGiveUp = .now + (isInDoubt ? Self.giveUpInterval.inDoubt : Self.giveUpInterval.usual)
                 }
+                let start = DefaultTracerClock.now
                 guard let claims = await claim(for: id, limit, &floors, logger) else {
                     nextGiveUp = .now
                     doubtUntil = .now + Self.giveUpInterval.usual
@@ -158,6 +160,7 @@ package struct Worker: Service {
                 }
                 running.begin(claims)
                 metrics.claimed(claims)
+                if JobTrace.isOn { for claim in claims { claim.trace(since: start) } }
                 for claim in claims {
                     group.addTask(executorPreference: executor) {
                         let settlement = await runner.run(claim) {

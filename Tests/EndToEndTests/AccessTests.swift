@@ -45,6 +45,47 @@ struct AccessTests {
         }
     }
 
+    @Test func `while anyone is let in, another site's page is not, whatever it asks for`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let job = #"{"key":"k","value":"v"}"#
+                // As a form or a script without leave can send it.
+                let foreign = [
+                    "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain",
+                ]
+                for (path, body) in [
+                    ("/v1/jobs", job), ("/v1/jobs/batch", "[\(job)]"), ("/lockAndSetValue", job), ("/setValue", job),
+                    ("/v1/queues/default/pause", ""), ("/v1/jobs/1/cancel", ""),
+                ] {
+                    let answer = try await intake.post(path, body, foreign)
+                    #expect(answer.status == 403, "\(path)")
+                    #expect(answer.headers["content-type"] == "application/problem+json", "\(path)")
+                    #expect(answer.body.contains("the page of another site"), "\(path)")
+                }
+                #expect(try await system.count("select count(*) from holdfast.jobs") == 0)
+                #expect(try await system.count("select count(*) from holdfast.queues") == 0)
+                #expect(try await intake.get("/getValue/k").body == "null")
+                let own = ["Origin": intake.base, "Sec-Fetch-Site": "same-origin"]
+                #expect(try await intake.post("/v1/jobs", job, own).status == 202)
+
+                // A name of somebody else's, led to this machine.
+                let rebound = try RawConnection(intake.port)
+                let host = "evil.example:\(intake.port)"
+                try await rebound.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n")
+                let refused = try await rebound.receiveToEnd()
+                #expect(refused.contains("403 Forbidden") && refused.contains("evil.example"))
+                #expect(!refused.contains(#""key""#))
+
+                // A token is sent by nobody but who has it.
+                let token = try await system.makeToken("any", "submit,read,operate")
+                try await eventually("tokens are asked for") { try await intake.get("/v1/jobs/1").status == 401 }
+                let json = foreign.merging(["Content-Type": "application/json"]) { $1 }
+                #expect(try await intake.post("/v1/jobs", job, json, token: token).status == 202)
+                #expect(try await intake.post("/v1/jobs", job, json).status == 401)
+            }
+        }
+    }
+
     @Test func `the body of a refused request is not read off`() async throws {
         try await TestSystem.with { system in
             let token = try await system.makeToken("reader", "read")
@@ -52,7 +93,8 @@ struct AccessTests {
                 try await eventually("it is good") { try await intake.get("/v1/jobs/1", token: token).status == 404 }
                 for (header, status) in [("", "401"), ("Authorization: Bearer \(token)\r\n", "403")] {
                     let connection = try RawConnection(intake.port)
-                    let head = "POST /v1/jobs HTTP/1.1\r\nHost: h\r\n\(header)Content-Length: 999999999999\r\n\r\n{"
+                    let length = "Content-Length: 999999999999\r\n\r\n{"
+                    let head = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\(header)\(length)"
                     try await connection.send(head)
                     let answer = try await connection.receiveToEnd().lowercased()
                     #expect(answer.contains("http/1.1 \(status)") && answer.contains("connection: close"))

@@ -17,7 +17,8 @@ struct ConnectionLimitTests {
                     case 0: break
                     case 1: try await connection.send("POST /v1/jobs HT")
                     default:
-                        try await connection.send("POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 999\r\n\r\n{")
+                        let head = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n"
+                        try await connection.send(head + "{")
                     }
                     quiet.append(connection)
                 }
@@ -60,8 +61,8 @@ struct ConnectionLimitTests {
                 let locker = system.pool
                 try await locker.withTransaction { connection in
                     try await connection.executeScript("lock table holdfast.jobs, holdfast.finished_jobs")
-                    try await second.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: h\r\n\r\n")
-                    try await third.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: h\r\n\r\n")
+                    try await second.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    try await third.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
                     try await eventually("both wait") { try await system.count(waiting) == 2 }
                     let fourth = try RawConnection(intake.port)
@@ -84,7 +85,7 @@ struct ConnectionLimitTests {
             case .largeHead: "GET / HTTP/1.1\r\nA: \(String(repeating: "a", count: 40_000))\r\n\r\n"
             case .manyFields: "GET / HTTP/1.1\r\n\(String(repeating: "a: b\r\n", count: 200))\r\n"
             case .noHTTP: "no HTTP at all\r\n\r\n"
-            case .slowBody: "POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{"
+            case .slowBody: "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
             }
         }
 
@@ -127,7 +128,7 @@ struct ConnectionLimitTests {
         try await TestSystem.with { system in
             try await system.withIntake(["--write-seconds", "1", "--idle-seconds", "600"]) { intake in
                 let connection = try RawConnection(intake.port)
-                let gets = [String](repeating: "GET /openapi.yaml HTTP/1.1\r\nHost: h\r\n\r\n", count: 600)
+                let gets = [String](repeating: "GET /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 600)
                 try await connection.send(gets.joined())
                 // It has nothing read yet; the intake's end of the connection goes nevertheless.
                 try await eventually("the connection is closed") { try intake.connectionCount() == 0 }
@@ -142,7 +143,7 @@ struct ConnectionLimitTests {
         try await TestSystem.with { system in
             try await system.withIntake { intake in
                 let connection = try RawConnection(intake.port)
-                let gets = (1...50).map { "GET /v1/jobs/\($0) HTTP/1.1\r\nHost: h\r\n\r\n" }
+                let gets = (1...50).map { "GET /v1/jobs/\($0) HTTP/1.1\r\nHost: localhost\r\n\r\n" }
                 try await connection.send(gets.joined())
                 var rest = try await connection.receive(until: "there is no job 50\"")[...]
                 for number in 1...50 {

@@ -5,16 +5,12 @@ import TestSupport
 import Testing
 
 /// The dashboard in a browser, against a stack with work going on.
-///
-/// It needs Debian's Chromium, and Python with selenium, which `deploy/test` installs into `.build/python`.
 @Suite(.serialized, .timeLimit(.minutes(8)))
 struct DashboardTests {
-    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Dashboard")
-
     @Test func `pages show what happens, do what they are told to, and take nothing for markup`() async throws {
         try await TestSystem.with { system in
             try await system.withWorkers(2) {
-                try await system.withIntake { intake in try await Self.look(at: intake, by: "open_test") }
+                try await system.withIntake { intake in try await Dashboard.look(at: intake.base, by: "open_test") }
             }
         }
     }
@@ -26,9 +22,10 @@ struct DashboardTests {
             let operator_ = try await system.makeToken("operator", "read,operate")
             try await system.withWorkers(1) {
                 try await system.withIntake(["--require-tokens"]) { intake in
-                    try await Self.look(
-                        at: intake,
+                    try await Dashboard.look(
+                        at: intake.base,
                         by: "token_test",
+                        nil,
                         ["DASHBOARD_TOKEN": submitter, "READER": reader, "OPERATOR": operator_]
                     )
                 }
@@ -51,19 +48,10 @@ struct DashboardTests {
                             try await system.events(of: job).contains("refused")
                         }
                         await system.stack.nodes[2].stop()
-                        try await Self.look(at: intake, by: "fault_test", ["JOB": "\(job)"])
+                        try await Dashboard.look(at: intake.base, by: "fault_test", nil, ["JOB": "\(job)"])
                     }
                 }
             }
         }
-    }
-
-    /// Runs a script of tests in a browser.
-    private static func look(at intake: IntakeProcess, by name: String, _ environment: [String: String] = [:])
-        async throws
-    {
-        let script = folder.appending(path: "\(name).py").path
-        let result = try await Tool.python("python", [script], environment.merging(["DASHBOARD": intake.base]) { $1 })
-        #expect(result.status == 0, "\(result.output.suffix(8000))")
     }
 }

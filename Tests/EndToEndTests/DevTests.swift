@@ -33,6 +33,17 @@ struct DevTests {
         }.filter { $0.contains(folder) }
     }
 
+    /// The processes that a process started, with their command lines.
+    private func children(of parent: pid_t) throws -> [(pid: pid_t, command: [String])] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.compactMap { pid in
+            guard let status = FileManager.default.contents(atPath: "/proc/\(pid)/status"),
+                String(decoding: status, as: UTF8.self).contains("\nPPid:\t\(parent)\n"),
+                let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")
+            else { return nil }
+            return (pid, line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) })
+        }
+    }
+
     @Test(arguments: [SIGINT, SIGTERM])
     func `dev serves, stops in order, and keeps its data`(signal: Int32) async throws {
         let folder = TestServers.makeFolder("dev")
@@ -67,20 +78,68 @@ struct DevTests {
         }
     }
 
-    @Test func `when a part ends by itself, dev says which, and ends the rest`() async throws {
+    @Test(arguments: ["PostgreSQL", "worker-1", "the intake"])
+    func `when a part ends without which nothing works, dev says which, and ends the rest`(part: String) async throws {
         let folder = TestServers.makeFolder("dev")
-        try await withDev(["--data-folder", folder]) { program, ready in
-            let node = try #require(ready.lockNodes.last)
-            let port = try #require(node.split(separator: ":").last.map(String.init))
-            _ = try LocalProcess(
-                URL(fileURLWithPath: "/usr/bin/redis-cli"),
-                ["-p", port, "shutdown", "nosave"],
-                output: .nullDevice
-            )
+        try await withDev(["--data-folder", folder]) { program, _ in
+            let argument = ["PostgreSQL": "\(folder)/postgres/data", "the intake": "serve"][part] ?? part
+            let children = try children(of: program.process.pid)
+            let pid = try #require(children.first { $0.command.contains(argument) }).pid
+            kill(pid, SIGKILL)
             await program.process.waitForExit()
             #expect(program.process.exitStatus == 1)
-            #expect(program.output.contains("the lock node \(node) (process "))
-            #expect(program.output.contains("has ended by itself"))
+            #expect(program.output.contains("\(part) (process \(pid)) has ended by itself"))
+        }
+        #expect(try processes(naming: folder) == [])
+    }
+
+    @Test func `a lock node that ends is told of and ends nothing, and is started again when that is asked for`()
+        async throws
+    {
+        let folder = TestServers.makeFolder("dev")
+        try await withDev(["--data-folder", folder]) { program, ready in
+            let intake = IntakeProcess(program: program, base: ready.intake)
+            func end(_ node: Int) async throws { try await Tool.redis(ready.lockNodes[node], "shutdown", "nosave") }
+            func says(_ text: String) async throws {
+                try await eventually("dev says: \(text)") {
+                    guard program.process.isRunning else { throw Program.Failed(description: "dev has ended") }
+                    return program.output.contains(text)
+                }
+            }
+            func finishes(_ job: Int64) async throws {
+                try await eventually("job \(job) has run") {
+                    try await intake.get("/v1/jobs/\(job)").body.contains(#""state":"succeeded""#)
+                }
+            }
+            try await end(2)
+            try await says(
+                "The lock node \(ready.lockNodes[2]) has ended: 2 of 3 vote, and jobs run on; kill -USR1 "
+                    + "\(program.process.pid) starts it again."
+            )
+            try await finishes(try await intake.submit("two", "v"))
+            let missed = "no vote from \(ready.lockNodes[2].dropFirst("redis://".count))"
+            try await eventually("both workers miss it") {
+                try await Program.run(["workers"], environment: ["HOLDFAST_DATABASE_URL": ready.database])
+                    .split(separator: "\n").count { $0.contains(missed) } == 2
+            }
+
+            try await end(1)
+            try await says("The lock node \(ready.lockNodes[1]) has ended: 1 of 3 is no quorum, and jobs wait")
+            let job = try await intake.submit("one", "v")
+            try await eventually("it waits for a quorum") {
+                try await intake.get("/v1/jobs/\(job)/why").body.contains("no-quorum")
+            }
+            program.process.signal(SIGUSR1)
+            try await says("The lock node \(ready.lockNodes[1]) is started again: 2 of 3 vote")
+            try await says("The lock node \(ready.lockNodes[2]) is started again: all 3 vote.")
+            try await finishes(job)
+
+            // It is looked after as before.
+            let count = program.output.matches(of: /has ended: 2 of 3/).count
+            try await end(2)
+            try await eventually("it is told of again") {
+                program.output.matches(of: /has ended: 2 of 3/).count == count + 1
+            }
         }
         #expect(try processes(naming: folder) == [])
     }

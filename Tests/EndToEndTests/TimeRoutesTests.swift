@@ -1,5 +1,6 @@
 import Foundation
 import Holdfast
+import Postgres
 import TestSupport
 import Testing
 
@@ -77,6 +78,28 @@ struct TimeRoutesTests {
             let upToLast = try await Self.span(system, until: last.at)
             let before = try await Self.get(intake, "/v1/history?\(upToLast)", as: Events.self)
             #expect(before.events.map(\.id) == all.events.dropFirst().map(\.id))
+        }
+    }
+
+    @Test func `however many look at the queues at once, their jobs are counted once`() async throws {
+        try await TestSystem.with { system in
+            try await system.withIntake { intake in
+                let waiting = """
+                    select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'oldestWaitMs'
+                    """
+                try await withThrowingTaskGroup(of: IntakeProcess.Answer.self) { group in
+                    try await system.pool.withTransaction { connection in
+                        try await connection.executeScript("lock table holdfast.jobs")
+                        for _ in 0..<3 { group.addTask { try await intake.get("/v1/queues") } }
+                        try await eventually("one is counting") { try await system.count(waiting) > 0 }
+                        try await eventually("all have asked") { try intake.connectionCount() >= 3 }
+                        // Of the intake's 4 connections one counts for all, and these are served by the others.
+                        for _ in 0..<3 { #expect(try await intake.get("/v1/workers").status == 200) }
+                        #expect(try await system.count(waiting) == 1)
+                    }
+                    for try await answer in group { #expect(answer.status == 200) }
+                }
+            }
         }
     }
 

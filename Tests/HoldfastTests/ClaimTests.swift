@@ -37,6 +37,36 @@ struct ClaimTests {
     }
 
     @Test
+    func `a queue with more than can be run keeps no line of another waiting`() async throws {
+        let worker = try await database.makeWorker()
+        let jobs = try ["reports", "default"].flatMap { queue in
+            try (0..<20).map { number in
+                var job = try NewJob(key: "\(queue)-\(number)", value: "v")
+                job.queue = queue
+                return job
+            }
+        }
+        _ = try await database.store.enqueue(jobs)
+        var floors = ClaimFloors()
+        // What it has of one queue is younger than all that waits in the other.
+        try await database.run(
+            "update holdfast.key_lines set ready_at = ready_at - interval '1 hour' where queue = 'reports'"
+        )
+        var claimed: [String: Int] = [:]
+        for _ in 0..<4 {
+            let claims = try await database.store.claim(
+                for: worker,
+                queues: ["default", "reports"],
+                limit: 5,
+                runLimit: 1,
+                floors: &floors
+            )
+            for claim in claims { claimed[claim.queue, default: 0] += 1 }
+        }
+        #expect(claimed == ["default": 10, "reports": 10])
+    }
+
+    @Test
     func `claimers at one time never share a line, and leave none`() async throws {
         let database = database
         let keys = (0..<300).map { "k\($0)" }

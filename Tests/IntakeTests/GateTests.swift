@@ -61,11 +61,11 @@ struct GateTests {
 
     @Test func `without a header, who is let in depends on the address and on whether there is a token`() throws {
         for (access, isLoopback, hasToken, verdict) in [
-            (IntakeConfiguration.Access.automatic, true, false, Gate.Verdict.admitted),
+            (IntakeConfiguration.Access.automatic, true, false, Gate.Verdict.anyone),
             (.automatic, true, true, .unknown(presented: false)),
             (.automatic, false, false, .unknown(presented: false)),
             (.tokens, true, false, .unknown(presented: false)),
-            (.open, false, true, .admitted),
+            (.open, false, true, .anyone),
         ] {
             let gate = try makeGate(access, isLoopback: isLoopback)
             gate.replace(snapshot(hasToken ? [.read] : nil))

@@ -41,16 +41,25 @@ package enum TestServers {
     }
 
     /// A PostgreSQL of the test's own.
-    package static func makePostgres() async throws -> PostgresServer {
-        try await PostgresServer.start(in: makeFolder("postgres"))
+    package static func makePostgres(
+        settings: [String] = [],
+        launcher: [String] = []
+    ) async throws -> PostgresServer {
+        try await PostgresServer.start(in: makeFolder("postgres"), settings: settings, launcher: launcher)
     }
 
     /// A Redis node of the test's own.
     package static func makeRedis(
         options: [String] = [],
+        launcher: [String] = [],
         environment: [String: String] = [:]
     ) async throws -> RedisServer {
-        try await RedisServer.start(in: makeFolder("redis"), options: options, environment: environment)
+        try await RedisServer.start(
+            in: makeFolder("redis"),
+            options: options,
+            launcher: launcher,
+            environment: environment
+        )
     }
 
     /// A clock for a server of the test's own.

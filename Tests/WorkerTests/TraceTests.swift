@@ -48,13 +48,44 @@ struct TraceTests {
         let task = try only("task", of: spans)
         let inner = try only("inner", of: spans)
         let settle = try only("settle", of: spans)
+        let claim = try only("claim", of: spans)
         #expect(submit.parentSpanID == Self.parent && submit.kind == .producer)
         #expect(attempt.parentSpanID == submit.spanID && attempt.kind == .consumer)
         #expect(acquire.parentSpanID == attempt.spanID && task.parentSpanID == attempt.spanID)
         #expect(inner.parentSpanID == task.spanID)
-        #expect(settle.parentSpanID == submit.spanID)
+        #expect(settle.parentSpanID == attempt.spanID)
+        #expect(claim.parentSpanID == submit.spanID && claim.kind == .consumer)
+        #expect(claim.endInstant.nanosecondsSinceEpoch <= attempt.startInstant.nanosecondsSinceEpoch)
         #expect(attempt.attributes["holdfast.outcome"]?.toSpanAttribute() == "succeeded")
         #expect(attempt.status == nil)
+    }
+
+    @Test func `a claim of several jobs is linked to all of them, and the settle to their attempts`() async throws {
+        let tracer = TestTracer()
+        try await withTracer(tracer) {
+            try await TestWorkers.with { (workers) async throws in
+                var last: JobID?
+                for _ in 0..<3 { last = try await workers.submit("k") }
+                let jobs = try #require(last)
+                try await workers.withWorker(Scripted { _, _ in }) {
+                    _ = try await workers.outcome(of: jobs)
+                    while tracer.spans.count(where: { $0.operationName == "settle" }) == 0 {
+                        try await Task.sleep(for: .milliseconds(10))
+                    }
+                }
+            }
+        }
+        let spans = tracer.spans
+        let submitted = spans.filter { $0.operationName == "submit" }.map(\.spanID)
+        let attempts = Set(spans.filter { $0.operationName == "attempt" }.map(\.spanID))
+        #expect(submitted.count == 3 && attempts.count == 3)
+        let claim = try only("claim", of: spans)
+        #expect(claim.attributes["holdfast.jobs"]?.toSpanAttribute() == 3)
+        #expect([claim.parentSpanID] + claim.links.map(\.context.inMemorySpanContext?.spanID) == submitted)
+        // The run may be settled in parts.
+        let settled = spans.filter { $0.operationName == "settle" }
+            .flatMap { [$0.parentSpanID] + $0.links.map(\.context.inMemorySpanContext?.spanID) }
+        #expect(settled.count == 3 && Set(settled.compactMap(\.self)) == attempts)
     }
 
     @Test func `a job without a trace begins one, and a failed attempt says why`() async throws {

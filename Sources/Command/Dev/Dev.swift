@@ -11,6 +11,8 @@ struct Dev: AsyncParsableCommand {
             The servers are private: on loopback or Unix sockets only, on free ports, with their data in one folder. \
             Ctrl-C stops them all; the data is there the next time.
 
+            When a lock node ends, the rest goes on: two of three are a quorum. SIGUSR1 starts it again.
+
             Examples:
               holdfast dev
               holdfast dev --demo
@@ -46,7 +48,7 @@ struct Dev: AsyncParsableCommand {
 
     func run() async throws {
         LocalProcess.endAllAtExit()
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigusr1)
         let folder = ephemeral ? Self.temporaryFolder() : URL(fileURLWithPath: dataFolder).path
         defer { if ephemeral { try? FileManager.default.removeItem(atPath: folder) } }  // What is left is in /tmp.
         let lock = try FolderLock(folder)
@@ -61,7 +63,11 @@ struct Dev: AsyncParsableCommand {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await stack.run { ready in try await show(ready) } }
             group.addTask {
-                for await _ in signals {
+                for await signal in signals {
+                    guard signal != .sigusr1 else {
+                        stack.reviveNodes()
+                        continue
+                    }
                     // The first ends it in order; whoever asks again does not want to wait.
                     if stack.isStopping { Foundation.exit(130) }
                     stack.stop()

@@ -27,6 +27,7 @@ extension DevStack {
               curl -i \(intake)/v1/jobs -H 'content-type: application/json' -d '{"key":"demo","value":"A","durationMs":3000}'
               curl \(intake)/getValue/demo
               psql '\(servers.databaseURL)' -c 'select at, event, lock_key, job_id, fence, worker_id from holdfast.lock_history order by id desc limit 10'
+              redis-cli -p \(servers.nodes[2].port) shutdown nosave   # one lock node less: jobs run on
 
             Ctrl-C stops everything.
             """

@@ -17,6 +17,7 @@ final class DevStack: Sendable {
     private let logLevel: String
     private let progress: Progress
     private let stopping = Mutex(false)
+    private let care = LockNodeCare()
     private let (stops, stopped) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     init(folder: String, port: Int, workers: Int, logLevel: String, progress: Progress) {
@@ -36,7 +37,10 @@ final class DevStack: Sendable {
         stopped.yield()
     }
 
-    /// Runs until it is stopped, or a part of it ends; stops the rest in order then.
+    /// Starts the lock nodes again that have ended.
+    func reviveNodes() { care.revive() }
+
+    /// Runs until it is stopped, or a part of it other than a lock node ends; stops the rest in order then.
     ///
     /// - Parameter onReady: Called once all is ready; cancelled when the stack is to stop.
     /// - Throws: What kept it from starting, or ended it.
@@ -78,7 +82,7 @@ final class DevStack: Sendable {
         }
         let port = port == 0 ? FreePort.find() : port
         try requireFree(port)
-        try await progress.step("Starting the intake and \(workers) workers") {
+        try await progress.step("Starting the intake and \(workers) workers", logs: true) {
             running.intake = try launch(["serve", "--port", "\(port)"], servers, as: "holdfast_intake")
             for number in 1...workers {
                 running.workers.append(
@@ -102,6 +106,10 @@ final class DevStack: Sendable {
                         description: "\(name) (process \(process.pid)) has ended by itself; its log says why"
                     )
                 }
+            }
+            group.addTask { [care] in
+                await care.run(servers.nodes)
+                return false
             }
             group.addTask {
                 try await onReady(ready)
@@ -171,14 +179,11 @@ private struct Running: Sendable {
     var intake: LocalProcess?
     var workers: [LocalProcess] = []
 
-    /// All of them, as a person calls them.
+    /// Those without which nothing works, as a person calls them.
     var processes: [(name: String, process: LocalProcess)] {
         var all: [(String, LocalProcess?)] = [("the intake", intake)]
         all += workers.enumerated().map { ("worker-\($0 + 1)", $1) }
-        if let servers {
-            all.append(("PostgreSQL", servers.postgres.process))
-            all += servers.nodes.map { ("the lock node \($0.url)", $0.process) }
-        }
+        if let servers { all.append(("PostgreSQL", servers.postgres.process)) }
         return all.compactMap { name, process in process.map { (name, $0) } }
     }
 }

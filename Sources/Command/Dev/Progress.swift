@@ -4,16 +4,22 @@ import Foundation
 struct Progress: Sendable {
     let isQuiet: Bool
 
-    func step<Value>(_ what: String, _ body: () async throws -> Value) async throws -> Value {
+    /// - Parameters:
+    ///   - what: What is done.
+    ///   - logs: Whether others write meanwhile, so that its line ends at once.
+    ///   - body: Does it.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws.
+    func step<Value>(_ what: String, logs: Bool = false, _ body: () async throws -> Value) async throws -> Value {
         let start = ContinuousClock.now
-        say("\(what) …", end: "")
+        say("\(what) …", end: logs ? "\n" : "")
         do {
             let value = try await body()
             let milliseconds = start.duration(to: .now) / .milliseconds(1)
-            say(" \(Int(milliseconds)) ms")
+            say("\(logs ? "All started, in" : "") \(Int(milliseconds)) ms")
             return value
         } catch {
-            say(" failed")
+            say(logs ? "Failed" : " failed")
             throw error
         }
     }

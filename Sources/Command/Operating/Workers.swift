@@ -31,7 +31,14 @@ struct Workers: AsyncParsableCommand {
 /// A worker, as the database writes one.
 struct WorkerRow: Decodable {
     let id: Int64, name: String, queues: [String], kinds: [String], slots: Int, claims: Int
-    let startedAt: String, leaseUntil: String, isLeader: Bool
+    let startedAt: String, leaseUntil: String, isLeader: Bool, nodesWithoutVote: [String]
+
+    /// What sets it apart.
+    private var state: String {
+        var parts = isLeader ? ["leads"] : []
+        if !nodesWithoutVote.isEmpty { parts.append("no vote from \(nodesWithoutVote.joined(separator: ","))") }
+        return parts.joined(separator: ", ").shortened(to: 60)
+    }
 
     static func table(_ workers: [String]) throws -> Table {
         var table = Table([
@@ -41,7 +48,7 @@ struct WorkerRow: Decodable {
         for text in workers {
             let worker = try JSONDecoder().decode(WorkerRow.self, from: Data(text.utf8))
             table.add([
-                "\(worker.id)", worker.name.shortened(to: 40), worker.isLeader ? "leads" : "",
+                "\(worker.id)", worker.name.shortened(to: 40), worker.state,
                 worker.queues.joined(separator: ",").shortened(to: 40),
                 worker.kinds.joined(separator: ",").shortened(to: 40), "\(worker.slots)", "\(worker.claims)",
                 worker.leaseUntil, worker.startedAt,

@@ -89,4 +89,23 @@ package final class ClaimedJob: Sendable {
         self.isCancelled = isCancelled
         self.place = place
     }
+
+    /// The same job as a part of another span's trace.
+    package func traced(as traceparent: String?) -> ClaimedJob {
+        ClaimedJob(
+            id: id,
+            fence: fence,
+            kind: kind,
+            value: value,
+            duration: duration,
+            lockTTL: lockTTL,
+            attempt: attempt,
+            maxAttempts: maxAttempts,
+            timeout: timeout,
+            metadata: metadata,
+            traceparent: traceparent,
+            isCancelled: isCancelled,
+            place: place
+        )
+    }
 }

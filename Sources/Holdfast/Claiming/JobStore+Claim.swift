@@ -26,12 +26,15 @@ extension JobStore {
         at now: ContinuousClock.Instant = .now
     ) async throws -> [Claim] {
         let start = ContinuousClock.now
-        let from = floors.next(at: now)
+        let looks = floors.next(queues, at: now)
+        let places: [Parameter] = [
+            .texts(looks.map(\.queue)), .int32s(looks.map { Int32($0.priority) }), .timestamps(looks.map(\.floor)),
+        ]
         // An idle worker asks one question, and not for a transaction.
         if floors.wasEmpty {
             let isAnyReady = try await pool.execute(
                 QueueStatements.isAnyReady,
-                [.texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from)],
+                places,
                 within: deadline
             )[0].decode(Bool.self, at: 0)
             guard isAnyReady else {
@@ -42,28 +45,24 @@ extension JobStore {
         let (claims, readyTimes) = try await pool.withTransaction { connection in
             let rows = try await connection.execute(
                 QueueStatements.claimLines,
-                [
-                    .int64(worker.rawValue), .texts(queues), .int32s((0...9).map(Int32.init)), .timestamps(from),
-                    .int(limit),
-                ],
+                [.int64(worker.rawValue)] + places + [.int(limit)],
                 within: deadline
             )
             let readyRows = try rows.map { row in
                 (
-                    priority: try row.decode(Int.self, at: 4), readyAt: try row.decode(PostgresTimestamp.self, at: 5),
-                    row: row
+                    queue: try row.decode(String.self, at: 3), priority: try row.decode(Int.self, at: 4),
+                    readyAt: try row.decode(PostgresTimestamp.self, at: 5), row: row
                 )
             }
             // An update returns its rows in no order of ours.
             let lines = readyRows.sorted { ($0.priority, $0.readyAt) < ($1.priority, $1.readyAt) }
             let keys = try lines.map { try $0.row.decode(String.self, at: 0) }
             let heads = try lines.map { try $0.row.decode(Int64.self, at: 2) }
-            let lineQueues = try lines.map { try $0.row.decode(String.self, at: 3) }
             var runs = [[ClaimedJob]](repeating: [], count: lines.count)
             if !lines.isEmpty {
                 let rows = try await connection.execute(
                     QueueStatements.readRuns,
-                    [.texts(keys), .int64s(heads), .texts(lineQueues), .int(runLimit), .int(Self.runBytes)],
+                    [.texts(keys), .int64s(heads), .texts(lines.map(\.queue)), .int(runLimit), .int(Self.runBytes)],
                     within: deadline
                 )
                 for row in rows { runs[try row.decode(Int.self, at: 0) - 1].append(try .read(row)) }
@@ -75,13 +74,13 @@ extension JobStore {
                     worker: worker,
                     fence: Fence(try line.decode(Int64.self, at: 1)),
                     headPlace: heads[index],
-                    queue: lineQueues[index],
+                    queue: lines[index].queue,
                     jobs: runs[index],
                     waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds),
                     wasReady: .microseconds(try line.decode(Int64.self, at: 7))
                 )
             }
-            return (claims, lines.map { (priority: $0.priority, readyAt: $0.readyAt) })
+            return (claims, lines.map { (queue: $0.queue, priority: $0.priority, readyAt: $0.readyAt) })
         }
         floors.claimed(readyTimes, at: now.advanced(by: start.duration(to: .now)))
         return claims

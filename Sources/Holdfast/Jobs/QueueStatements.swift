@@ -83,18 +83,17 @@ enum QueueStatements {
         sql: """
             with free as (
                 select l.line
-                from unnest($3::integer[], $4::timestamptz[]) as p(priority, floor)
-                cross join unnest($2::text[]) as q(queue)
+                from unnest($2::text[], $3::integer[], $4::timestamptz[]) as p(queue, priority, floor)
                 cross join lateral (
                     select k.ctid as line
                     from holdfast.key_lines k
-                    where k.held_by is null and k.queue = q.queue and k.priority = p.priority
+                    where k.held_by is null and k.queue = p.queue and k.priority = p.priority
                         and k.ready_at >= p.floor and k.ready_at <= now()
                     order by k.ready_at
                     limit $5
                     for update skip locked) l
                 where exists (select from holdfast.workers w where w.id = $1 and w.lease_until > now())
-                    and not exists (select from holdfast.queues x where x.name = q.queue and x.paused_at is not null)
+                    and not exists (select from holdfast.queues x where x.name = p.queue and x.paused_at is not null)
                 limit $5),
             held as (
                 update holdfast.key_lines k
@@ -116,16 +115,15 @@ enum QueueStatements {
         sql: """
             select exists (
                 select
-                from unnest($2::integer[], $3::timestamptz[]) as p(priority, floor)
-                cross join unnest($1::text[]) as q(queue)
+                from unnest($1::text[], $2::integer[], $3::timestamptz[]) as p(queue, priority, floor)
                 cross join lateral (
                     select
                     from holdfast.key_lines k
-                    where k.held_by is null and k.queue = q.queue and k.priority = p.priority
+                    where k.held_by is null and k.queue = p.queue and k.priority = p.priority
                         and k.ready_at >= p.floor and k.ready_at <= now()
                     order by k.ready_at
                     limit 1) l
-                where not exists (select from holdfast.queues x where x.name = q.queue and x.paused_at is not null))
+                where not exists (select from holdfast.queues x where x.name = p.queue and x.paused_at is not null))
             """
     )
 

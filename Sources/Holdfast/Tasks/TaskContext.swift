@@ -38,7 +38,7 @@ public struct TaskContext: Sendable {
     public var fence: Fence { job.fence }
     /// What the submitter said of the job, as JSON.
     public var metadata: String? { job.metadata }
-    /// The trace context of the job's submission (W3C Trace Context).
+    /// The trace context of the attempt where the process has a tracer, else of the job's submission (W3C Trace Context).
     public var traceparent: String? { job.traceparent }
 
     /// Says how far the task is, for those who look at the job; it is stored within a second or so.

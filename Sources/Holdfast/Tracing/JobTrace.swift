@@ -21,8 +21,8 @@ package enum JobTrace {
         return context
     }
 
-    /// What a job is to be stored with: the span of now, else what its submitter sent.
-    static func traceparent(in span: any Span, else given: String?) -> String? {
+    /// What is handed on as a job's: a span, else what its submitter sent.
+    package static func traceparent(in span: any Span, else given: String?) -> String? {
         var fields: [String: String] = [:]
         InstrumentationSystem.instrument.inject(span.context, into: &fields, using: Fields())
         return fields[key].flatMap { TraceParent($0) == nil ? nil : $0 } ?? given

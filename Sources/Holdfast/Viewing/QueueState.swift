@@ -11,7 +11,7 @@ package struct QueueState: Sendable {
     package let ready: Int
     /// Lines that are claimed.
     package let running: Int
-    /// How long the line that is ready longest has been ready; `nil` when none is free.
+    /// How long the line that is ready longest has been ready; `nil` when none is.
     package let oldestWait: Duration?
 
     /// Reads a row of ``ViewStatements/queueStates``.
@@ -22,6 +22,6 @@ package struct QueueState: Sendable {
         scheduled = try row.decode(Int.self, at: 3)
         ready = try row.decode(Int.self, at: 4)
         running = try row.decode(Int.self, at: 5)
-        oldestWait = try row.decodeIfPresent(Int64.self, at: 6).map { .milliseconds(max(0, $0)) }
+        oldestWait = try row.decodeIfPresent(Int64.self, at: 6).map { .milliseconds($0) }
     }
 }

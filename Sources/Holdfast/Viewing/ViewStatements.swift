@@ -251,8 +251,8 @@ enum ViewStatements {
         left join lateral (
             select count(*) filter (where k.held_by is null and k.ready_at <= now()) as ready,
                    count(*) filter (where k.held_by is not null) as running,
-                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null)) * 1000)::bigint
-                       as oldest_wait_ms
+                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null and k.ready_at <= now()))
+                       * 1000)::bigint as oldest_wait_ms
             from holdfast.key_lines k
             where k.queue = name) l on true
         """
@@ -264,7 +264,7 @@ enum ViewStatements {
                 'name', name, 'paused', q.paused_at is not null, 'pausedAt', holdfast.rfc3339(q.paused_at),
                 'jobLimit', q.job_limit, 'lineLimit', q.line_limit, 'depth', coalesce(j.depth, 0),
                 'scheduled', coalesce(j.scheduled, 0), 'ready', coalesce(l.ready, 0), 'running', coalesce(l.running, 0),
-                'oldestWaitMs', greatest(l.oldest_wait_ms, 0)))::text
+                'oldestWaitMs', l.oldest_wait_ms))::text
             \(fromQueues)
             order by name
             """,
@@ -301,7 +301,8 @@ enum ViewStatements {
                 'startedAt', holdfast.rfc3339(w.started_at), 'leaseUntil', holdfast.rfc3339(w.lease_until),
                 'claims', (select count(*) from holdfast.key_lines k where k.held_by = w.id),
                 'isLeader', exists (
-                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()))::text
+                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()),
+                'nodesWithoutVote', w.nodes_without_vote)::text
             from holdfast.workers w
             where w.lease_until > clock_timestamp()
             order by w.id

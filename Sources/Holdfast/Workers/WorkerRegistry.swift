@@ -31,19 +31,30 @@ package struct WorkerRegistry: Sendable {
     }
 
     /// Registers a worker, or renews its lease; it becomes the leader, or goes on to be, unless another is.
+    ///
+    /// - Parameters:
+    ///   - worker: Its number.
+    ///   - name: What people call it.
+    ///   - queues: Those that it claims from.
+    ///   - kinds: The kinds of job that it has a handler for.
+    ///   - slots: How many tasks it runs at once.
+    ///   - nodesWithoutVote: The lock nodes that it is not connected to, or that are in quarantine.
+    /// - Returns: What it learns.
+    /// - Throws: ``PostgresError``.
     @discardableResult
     package func heartbeat(
         _ worker: WorkerID,
         name: String,
         queues: [String],
         kinds: [String],
-        slots: Int
+        slots: Int,
+        nodesWithoutVote: [String] = []
     ) async throws -> Pulse {
         let row = try await pool.execute(
             WorkerStatements.heartbeat,
             [
                 .int64(worker.rawValue), .text(name), .texts(queues), .texts(kinds), .int32(Int32(clamping: slots)),
-                .int64(Self.leaseTerm.microseconds),
+                .int64(Self.leaseTerm.microseconds), .texts(nodesWithoutVote),
             ],
             within: Self.leaseTerm
         )[0]

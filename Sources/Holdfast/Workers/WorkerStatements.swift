@@ -25,9 +25,10 @@ enum WorkerStatements {
         name: "heartbeat",
         sql: """
             with lease as (
-                insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
-                values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond')
-                on conflict (id) do update set lease_until = excluded.lease_until),
+                insert into holdfast.workers (id, name, queues, kinds, slots, lease_until, nodes_without_vote)
+                values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond', $7)
+                on conflict (id) do update
+                    set lease_until = excluded.lease_until, nodes_without_vote = excluded.nodes_without_vote),
             term as (
                 insert into holdfast.leaders (role, worker_id, lease_until)
                 values ('upkeep', $1, clock_timestamp() + $6::bigint * interval '1 microsecond')

@@ -1,7 +1,7 @@
 import HTTPTypes
 import Hummingbird
 
-/// Lets pass who has a token for the scope of its routes.
+/// Lets pass who has a token for the scope of its routes, and where anyone is let in, whom no other site sends.
 struct AccessMiddleware: RouterMiddleware {
     typealias Context = IntakeContext
 
@@ -17,6 +17,9 @@ struct AccessMiddleware: RouterMiddleware {
         var challenge = #"Bearer realm="holdfast""#
         switch gate.judge(request.headers[.authorization], for: scope) {
         case .admitted:
+            return try await next(request, context)
+        case .anyone:
+            if let refusal = SiteCheck(isForThisMachine: gate.isForThisMachine).refusal(of: request) { throw refusal }
             return try await next(request, context)
         case .unknown(let presented):
             let detail =

@@ -9,6 +9,8 @@ import Synchronization
 final class Gate: Sendable {
     enum Verdict: Equatable {
         case admitted
+        /// Admitted without a token, as whoever asks is.
+        case anyone
         /// No token, or one that is not good.
         case unknown(presented: Bool)
         /// A good token, for something else.
@@ -35,15 +37,16 @@ final class Gate: Sendable {
     /// How long tokens are believed while the database is away.
     static let staleLimit: Duration = .seconds(300)
 
+    /// Whether those who need no token need none because only this machine can reach the intake.
+    let isForThisMachine: Bool
     private let access: IntakeConfiguration.Access
-    private let isLoopback: Bool
     private let store: TokenStore
     private let logger: Logger
     private let snapshot = Mutex<Snapshot?>(nil)
 
     init(access: IntakeConfiguration.Access, isLoopback: Bool, store: TokenStore, logger: Logger) {
         self.access = access
-        self.isLoopback = isLoopback
+        isForThisMachine = access == .automatic && isLoopback
         self.store = store
         self.logger = logger
     }
@@ -95,11 +98,11 @@ final class Gate: Sendable {
     ///   - now: On the monotonic clock.
     /// - Returns: Whether it may be served, and if not, why.
     func judge(_ authorization: String?, for scope: Token.Scope, now: ContinuousClock.Instant = .now) -> Verdict {
-        guard access != .open else { return .admitted }
+        guard access != .open else { return .anyone }
         guard let snapshot = snapshot.withLock({ $0 }), now - snapshot.readAt < Self.staleLimit else {
             return .unavailable
         }
-        if access == .automatic, isLoopback, !snapshot.hasAny { return .admitted }
+        if isForThisMachine, !snapshot.hasAny { return .anyone }
         guard let authorization else { return .unknown(presented: false) }
         guard let token = Self.bearer(authorization), let entry = snapshot.entries[token.id], token.matches(entry.hash),
             entry.expiresAt.map({ now < $0 }) ?? true

@@ -7,6 +7,15 @@ struct QueueRoutes: Sendable {
     let views: QueueViews
     let values: ValueStore
     let operations: QueueOperations
+    /// Counts every unfinished job: once for all who look at about the same time, however many dashboards are open.
+    private let queues: Shared<[String]>
+
+    init(views: QueueViews, values: ValueStore, operations: QueueOperations) {
+        self.views = views
+        self.values = values
+        self.operations = operations
+        queues = Shared(lifetime: .seconds(1)) { try await views.queues() }
+    }
 
     func add(read: some RouterMethods<IntakeContext>, operate: some RouterMethods<IntakeContext>) {
         read.get("v1/keys/:key") { _, context in
@@ -37,7 +46,7 @@ struct QueueRoutes: Sendable {
         }
         read.get("v1/queues") { _, _ in
             JSONResponse.make(
-                JSONWriter.object { [queues = try await views.queues()] in $0.field("queues", list: queues) }
+                JSONWriter.object { [queues = try await queues.value()] in $0.field("queues", list: queues) }
             )
         }
         read.get("v1/workers") { _, _ in
@@ -50,6 +59,7 @@ struct QueueRoutes: Sendable {
                 try await request.expectNoBody()
                 let queue = try NewJob.name(try context.text("queue"), field: "queue")
                 if isPause { try await operations.pause(queue) } else { try await operations.resume(queue) }
+                await queues.forget()
                 let shown = try await views.queues(queue).first
                 // A queue without jobs, of which nothing was ever said, has no row.
                 let json = shown.map { [UInt8]($0.utf8) }

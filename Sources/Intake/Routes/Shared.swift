@@ -13,6 +13,12 @@ actor Shared<Value: Sendable> {
         self.make = make
     }
 
+    /// Makes the next who asks get a new value, because what it is made of was changed.
+    func forget() {
+        last = nil
+        making = nil
+    }
+
     /// The value, made anew unless there is one that is young enough.
     ///
     /// - Throws: What `make` throws.

@@ -1,6 +1,7 @@
 import CoreMetrics
 import Holdfast
 import Logging
+import Redlock
 import ServiceLifecycle
 
 extension Worker {
@@ -55,7 +56,8 @@ extension Worker {
             name: configuration.name,
             queues: configuration.queues,
             kinds: handlers.keys.sorted(),
-            slots: configuration.slots
+            slots: configuration.slots,
+            nodesWithoutVote: redlock.nodes.filter { !$0.mayVote }.map(\.name)
         )
     }
 

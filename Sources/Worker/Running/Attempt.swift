@@ -11,7 +11,8 @@ struct Attempt: Sendable {
     /// How long a job of a kind that this worker does not know is left to the others.
     private static let unknownKindDelay: Duration = .seconds(5)
 
-    let job: ClaimedJob
+    /// In an attempt that is traced, a part of the attempt's span, as its task and its settle are.
+    private(set) var job: ClaimedJob
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
     let waited: Duration?
@@ -49,7 +50,9 @@ struct Attempt: Sendable {
                 attributes["holdfast.claim.fence"] = claim.fence.rawValue
                 attributes["holdfast.claim.waited_ms"] = claim.wasReady.milliseconds
             }
-            return await run(handler, span)
+            var traced = self
+            traced.job = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
+            return await traced.run(handler, span)
         }
     }
 

@@ -13,14 +13,20 @@ struct Program: Sendable {
     let process: LocalProcess
     let outputPath: String
 
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    init(_ arguments: [String], launcher: [String] = [], environment: [String: String] = [:]) throws {
         let folder = TestServers.makeFolder("program")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         outputPath = "\(folder)/output"
         guard FileManager.default.createFile(atPath: outputPath, contents: nil),
             let output = FileHandle(forWritingAtPath: outputPath)
         else { throw Failed(description: "cannot write \(outputPath)") }
-        process = try LocalProcess(Self.executable, arguments, environment: environment, output: output)
+        process = try LocalProcess(
+            Self.executable,
+            arguments,
+            launcher: launcher,
+            environment: environment,
+            output: output
+        )
     }
 
     /// What it has printed so far, on standard output and standard error.
@@ -33,10 +39,13 @@ struct Program: Sendable {
     /// - Returns: What it printed.
     /// - Throws: ``Failed`` when its exit status is not `status`.
     @discardableResult
-    static func run(_ arguments: [String], environment: [String: String] = [:], status: Int32 = 0) async throws
-        -> String
-    {
-        let program = try Program(arguments, environment: environment)
+    static func run(
+        _ arguments: [String],
+        launcher: [String] = [],
+        environment: [String: String] = [:],
+        status: Int32 = 0
+    ) async throws -> String {
+        let program = try Program(arguments, launcher: launcher, environment: environment)
         await program.process.waitForExit()
         guard program.process.exitStatus == status else {
             throw Failed(

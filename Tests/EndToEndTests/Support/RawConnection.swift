@@ -57,12 +57,12 @@ final class RawConnection: Sendable {
     }
 
     func post(_ path: String, _ body: String) async throws {
-        try await send("POST \(path) HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        try await send("POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
 
     /// Gets something that answers 200 and ends in a line break.
     func get(_ path: String) async throws {
-        try await send("GET \(path) HTTP/1.1\r\nHost: h\r\n\r\n")
+        try await send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
         let answer = try await receive(until: "ok\n")
         guard answer.contains("200 OK") else { throw Broken(description: answer) }
     }

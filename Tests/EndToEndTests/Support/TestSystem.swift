@@ -35,6 +35,15 @@ final class TestSystem: Sendable {
     ) async throws -> Value {
         let stack = try await TestServers.makeStack()
         let standby = hasStandby ? try await stack.postgres.startStandby(in: "\(stack.folder)/standby") : nil
+        return try await with(stack, standby: standby, body)
+    }
+
+    /// As ``with(hasStandby:_:)``, on servers that run already, and are ended with what was started on them.
+    static func with<Value: Sendable>(
+        _ stack: LocalStack,
+        standby: PostgresServer? = nil,
+        _ body: (TestSystem) async throws -> Value
+    ) async throws -> Value {
         let system = try TestSystem(stack, standby)
         let result: Result<Value, any Error>
         do {

@@ -17,9 +17,11 @@ enum Tool {
     static func python(
         _ name: String,
         _ arguments: [String],
-        _ environment: [String: String] = [:]
+        _ environment: [String: String] = [:],
+        launcher: [String] = []
     ) async throws -> Result {
-        try await run(repository.appending(path: ".build/python/bin/\(name)"), arguments, environment)
+        let program = repository.appending(path: ".build/python/bin/\(name)")
+        return try await run(program, arguments, environment, launcher: launcher)
     }
 
     /// Says something to a Redis node.
@@ -32,7 +34,8 @@ enum Tool {
     static func run(
         _ program: URL,
         _ arguments: [String],
-        _ environment: [String: String] = [:]
+        _ environment: [String: String] = [:],
+        launcher: [String] = []
     ) async throws -> Result {
         let folder = TestServers.makeFolder("tool")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -42,6 +45,7 @@ enum Tool {
         let process = try LocalProcess(
             program,
             arguments,
+            launcher: launcher,
             environment: environment.merging(quiet) { $1 },
             output: try FileHandle(forWritingTo: output)
         )

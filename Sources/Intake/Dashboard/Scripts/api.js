@@ -14,6 +14,9 @@ export class Problem extends Error {
     }
 }
 
+/** Nothing is heard of, because nobody looks at the page. */
+export class Unseen extends Error {}
+
 export const get = (path) => ask("GET", path, false);
 
 /** Something that the reader wants done. */
@@ -80,19 +83,31 @@ export function repeat(turn, interval, onState = () => {}) {
     return go;
 }
 
+/** Waits until the page is looked at. */
+async function untilSeen() {
+    while (document.hidden) {
+        await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+    }
+}
+
 /**
- * Follows the events of the lock history for as long as the page is there; connects again when the connection is lost.
+ * Follows the events of the lock history while the page is looked at; connects again when the connection is lost.
  *
- * They are read by fetch, since an EventSource sends no token.
+ * They are read by fetch, since an EventSource sends no token. A browser has six connections to a host for all of its
+ * pages, those that were left and are kept to go back to included: a page that nobody looks at must hold none of them.
  *
  * @param path - With the filter.
  * @param onEvent - Told each event.
- * @param onState - Told an error when the connection is lost, and null when it is there.
+ * @param onState - Told an error when the connection is lost, {@link Unseen} when it was given up, and null when it is
+ *   there.
  */
 export async function listen(path, onEvent, onState) {
     let failures = 0;
     for (;;) {
+        await untilSeen();
         const abort = new AbortController();
+        const leave = () => document.hidden && abort.abort(new Unseen());
+        document.addEventListener("visibilitychange", leave);
         try {
             const response = await admitted("GET", path, false, abort.signal);
             if (!response.ok) throw await problem(response);
@@ -101,7 +116,10 @@ export async function listen(path, onEvent, onState) {
             for await (const event of frames(response.body, abort)) onEvent(event);
             throw new Problem(0, "the intake has ended the connection");
         } catch (error) {
-            onState(error);
+            document.removeEventListener("visibilitychange", leave);
+            const isUnseen = abort.signal.reason instanceof Unseen;
+            onState(isUnseen ? abort.signal.reason : error);
+            if (isUnseen) continue;
             failures += 1;
         }
         abort.abort();

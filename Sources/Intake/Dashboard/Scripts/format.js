@@ -17,6 +17,7 @@ export const dayOf = (milliseconds) => day.format(milliseconds);
 export function duration(milliseconds) {
     if (milliseconds === null || milliseconds === undefined || Number.isNaN(milliseconds)) return "–";
     const seconds = Math.abs(milliseconds) / 1000;
+    if (seconds === 0) return "0 s";
     if (seconds < 0.001) return `${Math.round(milliseconds * 1000)} µs`;
     if (seconds < 1) return `${Math.round(milliseconds)} ms`;
     if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -26,12 +26,23 @@ describe(plot, byID("detail"));
 const jobs = jobTable("Jobs of this key", ["job", "state", "attempt", "submitted", "error"]);
 byID("jobs").append(jobs.table);
 
+let hasNames = false;
+
+/** Once, before anything that names a worker is shown; the feed reads them from then on. */
+async function readNames() {
+    for (const { id, name } of (await get("/v1/workers")).workers) model.workers.set(id, name);
+    hasNames = true;
+}
+
 async function load() {
+    if (!hasNames) await readNames();
     const [shown, list] = await Promise.all([get(path), get(`/v1/jobs?limit=10&key=${encodeURIComponent(key)}`)]);
     const { line } = shown;
     say(byID("value"), shown.value ?? "It has none.");
     set(byID("value"), { class: shown.value === undefined ? "none" : null });
-    say(byID("fence"), shown.highestFence === undefined ? "none" : count(shown.highestFence));
+    const isFenced = shown.highestFence !== undefined;
+    say(byID("fence"), isFenced ? count(shown.highestFence) : "none");
+    say(byID("fence-note"), isFenced ? "that has written the value" : "no job has written a value");
     say(byID("length"), line.length >= 100_000 ? "100,000 or more" : count(line.length));
     byID("line-note").replaceChildren(...(line.foreignHolderSince ? ["another holds its lock since ",
         moment(line.foreignHolderSince)]

@@ -150,15 +150,17 @@ async function showWorkers() {
             drawing("g", { class: `hold worker-${worker.id % 8}` }, drawing("rect",
                 { class: "bar", width: 12, height: 12, rx: 3 }))),
         element("span", { class: "name" }), element("span", { class: "state" }), element("span", { class: "meter" }),
-            element("small")),
+            element("small"), element("small", { class: "bad" })),
     (item, worker) => {
-        const [, name, state, meter, text] = item.children;
+        const [, name, state, meter, text, nodes] = item.children;
         say(name, worker.name);
         say(state, `${plural(worker.claims, "line")} claimed${worker.isLeader ? ", leads" : ""}`);
         const left = Date.parse(worker.leaseUntil) - now;
         drawMeter(meter, Math.min(1, left / 4000), left < 1500 ? "low" : "");
         const lease = duration(Math.max(0, left));
         say(text, `lease for ${lease}; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
+        const without = worker.nodesWithoutVote;
+        say(show(nodes, without.length > 0), `no vote from ${without.join(", ")}`);
         set(item, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });
     });
     const list = byID("workers");

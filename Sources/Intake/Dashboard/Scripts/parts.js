@@ -37,9 +37,13 @@ export function makeItem(item) {
     return drawing("a", link, drawing("rect"), title);
 }
 
+/** How much of a name is shown whatever room there is: names begin alike, and differ at their ends. */
+const tail = 4;
+
 export function makeLabel(row, link) {
-    const name = link ? element("a", { href: link, title: row.name }, row.name) : element("span", { title: row.name },
-        row.name);
+    const letters = [...row.name];
+    const name = element(link ? "a" : "span", { href: link, title: row.name },
+        element("span", { class: "start" }, letters.slice(0, -tail).join("")), letters.slice(-tail).join(""));
     return element("div", { class: "label" }, name, element("small"));
 }
 

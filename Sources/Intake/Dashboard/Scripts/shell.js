@@ -1,6 +1,6 @@
 // What every page has: the mark of the page in the menu, whether it is live, notices, and the token.
 
-import { capital, Problem } from "./api.js";
+import { capital, Problem, Unseen } from "./api.js";
 import { byID, element, say, set } from "./dom.js";
 import { changeToken, showButton } from "./token.js";
 
@@ -14,6 +14,7 @@ const errors = new Map();
 
 /** Gives what tells how one source of what is shown does: an error, or null when all is well. It is live if all are. */
 export const liveness = (source) => (error) => {
+    if (error instanceof Unseen) return;
     if (error) errors.set(source, error);
     else errors.delete(source);
     const worst = errors.values().next().value ?? null;
