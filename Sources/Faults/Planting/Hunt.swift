@@ -35,7 +35,7 @@
         /// Where it is looked for, and under which faults: those that it takes for it to do harm.
         var hunts: [Hunt] {
             switch self {
-            case .noDrift: [.simulate(seedLimit: 5000)]
+            case .noDrift: [.simulate(seedLimit: 20_000)]
             case .quorumOfHalf, .noValidityCheck, .wallClock, .extendWithoutToken, .noQuarantine:
                 [.simulate(seedLimit: 1000)]
             case .releaseWithoutToken:

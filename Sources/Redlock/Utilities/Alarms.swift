@@ -55,8 +55,8 @@ final class Alarms: Sendable {
             } onCancel: {
                 disturb(number)
             }
-            try Task.checkCancellation()
         }
+        try Task.checkCancellation()
         // Woken early because the timers have ended, or never asleep.
         if clock.now < deadline { try await clock.sleep(until: deadline, tolerance: nil) }
     }
