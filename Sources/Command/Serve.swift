@@ -60,7 +60,7 @@ struct Serve: AsyncParsableCommand {
             throw ValidationError("\(error)")
         }
         let metrics = Settings.startMetrics()
-        let backends = try settings.backends("intake", connections: 4, logger)
+        let backends = try settings.backends("intake", connections: 4, planning: .avoidingScans, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
             try await Self.requireProtection(configuration, TokenStore(pool: backends.pool), logger)

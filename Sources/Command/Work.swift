@@ -102,7 +102,7 @@ struct Work: AsyncParsableCommand {
         let healthPort = try settings.integer("worker.healthPort", flag: "--health-port", in: -1...65535, default: -1)
         let logger = try settings.makeLogger(configuration.name)
         let metrics = Settings.startMetrics()
-        let backends = try settings.backends("worker", connections: configuration.connections, logger)
+        let backends = try settings.backends("worker", connections: configuration.connections, planning: .once, logger)
         try await backends.whileConnected {
             try await backends.requireSchema(logger)
             backends.report(to: metrics)

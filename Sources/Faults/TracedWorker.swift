@@ -33,7 +33,7 @@ struct TracedWorker: AsyncParsableCommand {
         )
         let values = RedisNode(try RedisEndpoint(valueNode), logger: logger)
         var database = try PostgresConfiguration(connectionString: databaseURL, applicationName: name)
-        database.avoidsTableScans = true
+        database.planning = .once
         var configuration = WorkerConfiguration()
         configuration.name = name
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)

@@ -47,7 +47,7 @@ public struct TaskWorker: Service {
     ) throws(Invalid) {
         do {
             var database = try PostgresConfiguration(connectionString: database, applicationName: configuration.name)
-            database.avoidsTableScans = true
+            database.planning = .once
             self.database = database
             redlock = try Redlock(nodes: lockNodes, logger: logger)
             for handler in handlers { _ = try NewJob.name(type(of: handler).kind, field: "kind") }

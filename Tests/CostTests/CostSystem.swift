@@ -37,7 +37,7 @@ struct CostSystem: Sendable {
                 connectionString:
                     "host=127.0.0.1 port=\(proxy.port) user=holdfast dbname=postgres sslmode=disable gssencmode=disable"
             )
-            counted.avoidsTableScans = true
+            counted.planning = .once
             let pool = PostgresPool(configuration: counted, size: 8, logger: .quiet)
             let aside = PostgresPool(
                 configuration: try PostgresConfiguration(connectionString: postgres.connectionString()),

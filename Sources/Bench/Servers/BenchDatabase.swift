@@ -15,13 +15,13 @@ struct BenchDatabase: Sendable {
         try Self.configuration(of: server)
     }
 
-    /// As intakes and workers have it.
+    /// As workers have it.
     private static func configuration(of server: PostgresServer) throws -> PostgresConfiguration {
         var configuration = try PostgresConfiguration(
             connectionString: server.connectionString(),
             applicationName: "holdfast-bench"
         )
-        configuration.avoidsTableScans = true
+        configuration.planning = .once
         return configuration
     }
 

@@ -28,7 +28,7 @@ struct BenchWorker: AsyncParsableCommand {
         }
         let redlock = Redlock(nodes: nodes, configuration: locking, logger: logger)
         var database = try PostgresConfiguration(connectionString: databaseURL, applicationName: "bench worker")
-        database.avoidsTableScans = true
+        database.planning = .once
         var configuration = WorkerConfiguration()
         configuration.slots = slots
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)

@@ -80,9 +80,14 @@ extension Settings {
     }
 
     /// - Throws: `ValidationError` when an address is missing or cannot be understood.
-    func backends(_ part: String, connections: Int, _ logger: Logger) throws -> Backends {
+    func backends(
+        _ part: String,
+        connections: Int,
+        planning: PostgresConfiguration.Planning,
+        _ logger: Logger
+    ) throws -> Backends {
         var database = try database(part)
-        database.avoidsTableScans = true
+        database.planning = planning
         let endpoints = try lockEndpoints()
         let lockNodes = endpoints.map { RedisLockNode($0, logger: logger) }
         let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }

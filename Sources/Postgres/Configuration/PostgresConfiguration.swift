@@ -17,10 +17,20 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
     /// Not to be done behind a pooler that lends a server for one transaction and does not keep track of them, as PgBouncer
     /// before 1.21.
     package var preparesStatements = true
-    /// Whether the server reads a table from end to end only where it cannot do otherwise; default: false.
-    ///
-    /// A plan that was made while a table was empty stays with its connection, and reads all of the table when it is full.
-    package var avoidsTableScans = false
+    /// How statements are planned.
+    package enum Planning: Sendable {
+        /// As the server does by itself.
+        case usual
+        /// A table is read from end to end only where it cannot be otherwise: a plan that was made while the table was
+        /// empty stays with its connection, and would read all of it when it is full.
+        case avoidingScans
+        /// As ``avoidingScans``, and one plan serves a statement whatever its parameters are: for those who have a few
+        /// statements with one good plan each, and run them so often that planning would take a third of the time.
+        case once
+    }
+
+    /// How statements are planned; default: ``Planning/usual``.
+    package var planning = Planning.usual
 
     /// Makes a configuration of a connection string that libpq can parse.
     ///
@@ -65,7 +75,12 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
     private var options: String {
         let limits = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=2000"
         // What has to be read from end to end all the same looks too dear then not to be compiled first.
-        return avoidsTableScans ? limits + " -c enable_seqscan=off -c jit=off" : limits
+        let noScans = limits + " -c enable_seqscan=off -c jit=off"
+        return switch planning {
+        case .usual: limits
+        case .avoidingScans: noScans
+        case .once: noScans + " -c plan_cache_mode=force_generic_plan"
+        }
     }
 
     /// The connection string as the environment of another program that uses libpq: unlike its arguments, nobody else
