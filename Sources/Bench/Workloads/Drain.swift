@@ -150,7 +150,7 @@ struct Drain: Workload {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
                 group.addTask { [jobs] in
-                    try await RawLoop(database: system.database, runLimit: 64).settle(jobs)
+                    try await RawLoop(database: system.database, runLimit: WorkerConfiguration().runLimit).settle(jobs)
                 }
             }
             try await group.waitForAll()

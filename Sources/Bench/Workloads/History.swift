@@ -2,6 +2,7 @@ import ArgumentParser
 import Holdfast
 import Postgres
 import Redlock
+import Worker
 
 /// The command `holdfast-bench history`.
 struct History: Workload {
@@ -116,7 +117,7 @@ extension History {
 
     /// Stores and settles portions of jobs for so long, one at least.
     private func settle(_ database: BenchDatabase, for time: Duration) async throws -> Series {
-        let loop = RawLoop(database: database, votes: Self.votes)
+        let loop = RawLoop(database: database, runLimit: WorkerConfiguration().runLimit, votes: Self.votes)
         let end = ContinuousClock.now.advanced(by: time)
         var series = Series()
         repeat {
