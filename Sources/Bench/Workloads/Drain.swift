@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Worker
 
 /// The command `holdfast-bench drain`.
 struct Drain: Workload {
