@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Holdfast
 import Redlock
+import Postgres
 import ServiceLifecycle
 import Worker
 
