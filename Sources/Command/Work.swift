@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
 import Holdfast
-import Redlock
 import Postgres
+import Redlock
 import ServiceLifecycle
 import Worker
 
