@@ -125,32 +125,22 @@ public final class Redlock: Sendable {
         let start = clock.now
         let names = keys.map { configuration.prefix + $0.text }
         let question = LockQuestion(.acquire, names: names, token: token, ttl: ttl)
-        let ballots = await ask(question)
-        let now = clock.now
-        let validity = validity(ttl: ttl, since: start, at: now)
-        if ballots.count(.granted) >= quorum, let validity, !Task.isCancelled {
-            metrics.granted(after: start.duration(to: now))
-            return .granted(
-                Hold(
-                    keys: keys,
-                    token: token,
-                    ttl: ttl,
-                    acquiredAt: now,
-                    validUntil: now.advanced(by: validity),
-                    votes: votes(ballots),
-                    names: names,
-                    clocks: ballots.map { ballot in
-                        ClockCheck(asked: start, answered: ballot.verdict == .granted ? ballot.answeredAt : nil)
-                    }
-                )
-            )
-        }
-        await withdraw(question, ballots)
-        // A cancelled try may have had every vote: then nobody else holds it.
-        let isHeld =
-            ballots.count(.held) > 0 && ballots.count(.granted) + ballots.count(.held) >= quorum && validity != nil
-        (isHeld ? metrics.held : metrics.noQuorum).increment()
-        return isHeld ? .held(votes(ballots)) : .noQuorum(votes(ballots))
+        return await acquisition(of: keys, question, await ask(question), since: start)
+    }
+
+    /// Gives a hold back, and tries once for another on the same keys, which each node is asked for together.
+    ///
+    /// - Parameters:
+    ///   - hold: What is given back.
+    ///   - token: What is stored under each lock; never used before.
+    ///   - ttl: Time to live of the locks.
+    /// - Returns: What ``release(_:)`` and ``tryAcquire(_:token:ttl:)-([LockKey],_,_)`` do.
+    package func handOver(_ hold: Hold, token: String, ttl: Duration) async -> (votes: [Vote], next: Acquisition) {
+        let start = clock.now
+        let release = LockQuestion(.release, names: hold.names, token: hold.token, ttl: hold.ttl)
+        let acquire = LockQuestion(.acquire, names: hold.names, token: token, ttl: ttl)
+        let ballots = await poll.ask([release, acquire], within: deadline(ttl: ttl))
+        return (votes(ballots[0]), await acquisition(of: hold.keys, acquire, ballots[1], since: start))
     }
 
     /// Tries once for a lock on one key.
@@ -250,9 +240,43 @@ public final class Redlock: Sendable {
         return .stepped
     }
 
+    /// Judges the votes on a try; what was won in vain is released on every node before this returns.
+    private func acquisition(
+        of keys: [LockKey],
+        _ question: LockQuestion,
+        _ ballots: [Ballot],
+        since start: ContinuousClock.Instant
+    ) async -> Acquisition {
+        let now = clock.now
+        let validity = validity(ttl: question.ttl, since: start, at: now)
+        if ballots.count(.granted) >= quorum, let validity, !Task.isCancelled {
+            metrics.granted(after: start.duration(to: now))
+            return .granted(
+                Hold(
+                    keys: keys,
+                    token: question.token,
+                    ttl: question.ttl,
+                    acquiredAt: now,
+                    validUntil: now.advanced(by: validity),
+                    votes: votes(ballots),
+                    names: question.names,
+                    clocks: ballots.map { ballot in
+                        ClockCheck(asked: start, answered: ballot.verdict == .granted ? ballot.answeredAt : nil)
+                    }
+                )
+            )
+        }
+        await withdraw(question, ballots)
+        // A cancelled try may have had every vote: then nobody else holds it.
+        let isHeld =
+            ballots.count(.held) > 0 && ballots.count(.granted) + ballots.count(.held) >= quorum && validity != nil
+        (isHeld ? metrics.held : metrics.noQuorum).increment()
+        return isHeld ? .held(votes(ballots)) : .noQuorum(votes(ballots))
+    }
+
     private func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Ballot] {
         let deadline = deadline(ttl: question.ttl)
-        return await poll.ask(question, within: min(limit ?? deadline, deadline))
+        return await poll.ask([question], within: min(limit ?? deadline, deadline))[0]
     }
 
     private func deadline(ttl: Duration) -> Duration { min(configuration.nodeDeadline, ttl / 10) }

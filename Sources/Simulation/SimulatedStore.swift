@@ -130,7 +130,9 @@ final class SimulatedStore: @unchecked Sendable {
             if let retried = settlement.retried, let index = index(of: retried.job.id.rawValue) {
                 jobs[index].attempt = retried.attempts
             }
-            return .settled(hasMore: moveOn(settlement))
+            let hasMore = moveOn(settlement)
+            guard let acquired = settlement.acquired else { return .settled(hasMore: hasMore) }
+            return writeAhead([acquired.value])[0].map { .acquired(at: $0) } ?? .refused
         }
     }
 

@@ -48,6 +48,11 @@ final class Workers: Program, @unchecked Sendable {
             clock: process,
             logger: machine.logger
         )
+        await runner.settlingParts { await claim(worker, runner, on: machine) }
+    }
+
+    private func claim(_ worker: WorkerID, _ runner: ClaimRunner, on machine: Machine) async {
+        let (store, process) = (store, machine.process)
         let running = Running()
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in

@@ -77,6 +77,16 @@ package struct Worker: Service {
         Gauge(label: "holdfast_slots").record(configuration.slots)
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let leadership = Leadership()
+        let runner = ClaimRunner(
+            configuration: configuration,
+            redlock: redlock,
+            handlers: handlers,
+            history: history,
+            settler: Settler(store: store, logger: logger),
+            work: control.work,
+            taskExecutor: globalConcurrentExecutor,
+            logger: logger
+        )
         await withDiscardingTaskGroup { group in
             group.addTask { await keepLease(id, leadership) }
             group.addTask { await lead(id, leadership) { signal.yield() } }
@@ -84,7 +94,7 @@ package struct Worker: Service {
             group.addTask { await listen(signal) }
             group.addTask { await wakeups.run() }
             group.addTask { await poll(signal) }
-            await serve(id, signals, signal, logger)
+            await runner.settlingParts { await serve(id, runner, signals, signal, logger) }
             group.cancelAll()
         }
         // A task of its own, because this one may be cancelled; what is not left now lapses by itself.
@@ -111,6 +121,7 @@ package struct Worker: Service {
     /// Claims whenever there may be something to claim, and runs what it claimed.
     private func serve(
         _ id: WorkerID,
+        _ runner: ClaimRunner,
         _ signals: AsyncStream<Void>,
         _ signal: AsyncStream<Void>.Continuation,
         _ logger: Logger
@@ -119,15 +130,6 @@ package struct Worker: Service {
         let unsettledLimit = configuration.slots * Self.unsettledPerSlot
         var nextGiveUp = ContinuousClock.now
         var doubtUntil = ContinuousClock.now
-        let runner = ClaimRunner(
-            configuration: configuration,
-            redlock: redlock,
-            handlers: handlers,
-            history: history,
-            settler: Settler(store: store, logger: logger),
-            work: control.work,
-            logger: logger
-        )
         var floors = ClaimFloors()
         var hadQuorum = true
         let executor = LoopExecutor(RedisNode.sharedLoop)

@@ -40,6 +40,11 @@ struct ShortRunTests {
         run.process.signal(signal)
         #expect(await run.process.waitForExit(within: .seconds(120)))
         #expect(run.process.exitStatus == 130)
+        // What initdb had started when it was ended goes by itself.
+        let deadline = ContinuousClock.now.advanced(by: .seconds(60))
+        while TestServers.processes(naming: folder) != [], ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(50))
+        }
         #expect(TestServers.processes(naming: folder) == [])
         #expect(try !String(contentsOfFile: "/proc/self/mounts", encoding: .utf8).contains(folder))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])

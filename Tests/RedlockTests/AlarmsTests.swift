@@ -7,60 +7,81 @@ struct AlarmsTests {
     private let clock = ContinuousClock()
 
     /// Runs `body` while the timers are served.
-    private func withAlarms<Value: Sendable>(
-        _ body: @escaping @Sendable (Alarms) async throws -> Value
-    ) async throws -> Value {
+    private func withAlarms<Value>(_ body: (Alarms) async -> Value) async -> Value {
         let alarms = Alarms(clock: clock)
         let service = Task { await alarms.run() }
-        let result = await Task { try await body(alarms) }.result
+        let value = await body(alarms)
         service.cancel()
         await service.value
-        return try result.get()
+        return value
+    }
+
+    private func whenAsleep(_ watch: Watch) async {
+        while !watch.isAsleep { await Task.yield() }
     }
 
     @Test
     func `sleepers are woken, and not before their time`() async throws {
         let start = clock.now
-        let woken = try await withAlarms { [clock] alarms in
-            try await withThrowingTaskGroup(of: Int.self) { group in
+        let woken = await withAlarms { [clock] alarms in
+            await withTaskGroup(of: Int.self) { group in
                 for number in (0..<50).shuffled() {
                     group.addTask {
                         let deadline = start.advanced(by: .milliseconds(20 * number))
-                        try await alarms.sleep(until: deadline)
+                        await alarms.sleep(Watch(), until: deadline)
                         #expect(clock.now >= deadline)
                         return number
                     }
                 }
-                return try await group.reduce(into: []) { $0.append($1) }
+                return await group.reduce(into: []) { $0.append($1) }
             }
         }
         #expect(woken.sorted() == Array(0..<50))
     }
 
-    @Test
-    func `a sleeper that is cancelled throws at once, before it sleeps too`() async throws {
-        try await withAlarms { [clock] alarms in
-            for isEarly in [true, false] {
-                let sleeper = Task { try await alarms.sleep(until: clock.now.advanced(by: .seconds(3600))) }
-                if !isEarly { try await Task.sleep(for: .milliseconds(5)) }
-                sleeper.cancel()
-                await #expect(throws: CancellationError.self) { try await sleeper.value }
+    @Test(arguments: [true, false])
+    func `one whose watch is over sleeps no more, and not at all if it is over before`(isEarly: Bool) async throws {
+        await withAlarms { [clock] alarms in
+            let watch = Watch()
+            if isEarly { watch.end() }
+            async let sleeper: Void = alarms.sleep(watch, until: clock.now.advanced(by: .seconds(3600)))
+            if !isEarly {
+                await whenAsleep(watch)
+                watch.end()
             }
+            await sleeper
         }
     }
 
     @Test
-    func `sleepers that were cancelled by the thousand leave nothing, and one after them is woken`() async throws {
-        try await withAlarms { [clock] alarms in
+    func `a watch that was interrupted says why, and nothing that comes later changes it`() {
+        struct Reason: Error {}
+        let watch = Watch()
+        watch.interrupt(Reason())
+        watch.end()
+        #expect(watch.isOver && watch.interruption is Reason)
+        let ended = Watch()
+        ended.end()
+        ended.interrupt(Reason())
+        #expect(ended.isOver && ended.interruption == nil)
+    }
+
+    @Test
+    func `sleepers that were woken by the thousand leave nothing, and one after them is woken`() async throws {
+        await withAlarms { [clock] alarms in
+            let watches = (0..<20_000).map { _ in Watch() }
             await withTaskGroup(of: Void.self) { group in
-                for _ in 0..<20_000 {
-                    group.addTask { try? await alarms.sleep(until: clock.now.advanced(by: .seconds(3600))) }
+                for watch in watches {
+                    group.addTask { await alarms.sleep(watch, until: clock.now.advanced(by: .seconds(3600))) }
                 }
-                group.cancelAll()
+                for watch in watches {
+                    await whenAsleep(watch)
+                    watch.end()
+                }
             }
             #expect(alarms.load.sleepers == 0)
             #expect(alarms.load.entries <= 1001)
-            try await alarms.sleep(until: clock.now.advanced(by: .milliseconds(10)))
+            await alarms.sleep(Watch(), until: clock.now.advanced(by: .milliseconds(10)))
         }
     }
 
@@ -68,15 +89,31 @@ struct AlarmsTests {
     func `without a service, or when it ends, a sleeper has a timer of its own`() async throws {
         let alarms = Alarms(clock: clock)
         let first = clock.now.advanced(by: .milliseconds(20))
-        try await alarms.sleep(until: first)
+        await alarms.sleep(Watch(), until: first)
         #expect(clock.now >= first)
 
-        let deadline = clock.now.advanced(by: .milliseconds(200))
+        let watch = Watch()
+        async let alone: Void = alarms.sleep(watch, until: clock.now.advanced(by: .seconds(3600)))
+        await whenAsleep(watch)
+        watch.end()
+        await alone
+
         let service = Task { await alarms.run() }
-        let sleeper = Task { try await alarms.sleep(until: deadline) }
+        let deadline = clock.now.advanced(by: .milliseconds(200))
+        async let sleeper: Void = alarms.sleep(Watch(), until: deadline)
         while alarms.load.sleepers == 0, clock.now < deadline { await Task.yield() }
         service.cancel()
-        try await sleeper.value
+        await sleeper
         #expect(clock.now >= deadline)
+    }
+
+    @Test
+    func `without a service a sleeper that is cancelled is woken`() async throws {
+        let alarms = Alarms(clock: clock)
+        let watch = Watch()
+        let sleeper = Task { await alarms.sleep(watch, until: clock.now.advanced(by: .seconds(3600))) }
+        await whenAsleep(watch)
+        sleeper.cancel()
+        await sleeper.value
     }
 }

@@ -45,6 +45,15 @@ enum HistoryStatements {
             """
     )
 
+    /// When each hold began, by its job's fence: the rows of ``writeAhead``.
+    static func starts(_ rows: Rows) throws(PostgresError) -> [Fence: PostgresTimestamp] {
+        var starts: [Fence: PostgresTimestamp] = [:]
+        for row in rows {
+            starts[Fence(try row.decode(Int64.self, at: 0))] = try row.decode(PostgresTimestamp.self, at: 1)
+        }
+        return starts
+    }
+
     /// The parameters of both.
     ///
     /// - Parameters:

@@ -16,11 +16,8 @@ package struct LockHistory: Sendable {
                 HistoryStatements.parameters(events, base: nil, now: .now),
                 within: deadline
             )
-            var times: [Int64: PostgresTimestamp] = [:]
-            for row in rows {
-                times[try row.decode(Int64.self, at: 0)] = try row.decode(PostgresTimestamp.self, at: 1)
-            }
-            return events.map { times[$0.fence.rawValue] }
+            let starts = try HistoryStatements.starts(rows)
+            return events.map { starts[$0.fence] }
         }
     }
 
@@ -48,6 +45,8 @@ package struct LockHistory: Sendable {
 /// The line of a claim was put back, or claimed again: nothing may be started under it.
 package struct StaleClaim: Error, CustomStringConvertible {
     package let fence: Fence
+
+    package init(fence: Fence) { self.fence = fence }
 
     package var description: String {
         "claim \(fence) is stale: its line was put back or claimed again, or its job was cancelled"

@@ -50,6 +50,9 @@ extension JobStore {
                     within: deadline
                 )
             }
+            for (index, start) in try await recordAcquired(owned, settlements, connection) {
+                results[index] = start.map { .acquired(at: $0) } ?? .refused
+            }
             // The line of a part stays as it is: its head is a lower bound, and each change leaves a dead row behind.
             let changed = owned.filter { settlements[$0].freesLine || settlements[$0].claim.waited != nil }
             for place in try await moveOn(changed.map { settlements[$0] }, worker, connection) {
@@ -57,6 +60,24 @@ extension JobStore {
             }
             return results
         }
+    }
+
+    /// - Returns: For each settlement with the hold of the run's next job, when that began; `nil` when it is not recorded.
+    private func recordAcquired(
+        _ owned: [Int],
+        _ settlements: [Settlement],
+        _ connection: PostgresConnection
+    ) async throws -> [(index: Int, start: PostgresTimestamp?)] {
+        let acquired = owned.compactMap { index in settlements[index].acquired.map { (index: index, event: $0.value) } }
+        guard !acquired.isEmpty else { return [] }
+        let starts = try HistoryStatements.starts(
+            try await connection.execute(
+                HistoryStatements.writeAhead,
+                HistoryStatements.parameters(acquired.map(\.event), base: nil, now: .now),
+                within: deadline
+            )
+        )
+        return acquired.map { ($0.index, starts[$0.event.fence]) }
     }
 
     /// - Returns: For each settlement that is recorded, whether it was refused.

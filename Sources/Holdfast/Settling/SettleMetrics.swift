@@ -26,7 +26,7 @@ struct SettleMetrics: Sendable {
         case .stale:
             stale.increment()
             refused.increment()
-        case .settled:
+        case .settled, .acquired, .refused:
             settled.increment()
             for job in settlement.finished {
                 switch job.state {

@@ -33,6 +33,8 @@ package struct Settlement: Sendable {
     package var delay: Duration = .zero
     /// Whether a foreign holder keeps the head out.
     package var isWaiting = false
+    /// The hold of the run's next job, to be recorded in the same transaction, if the line is still the claim's.
+    package var acquired: Box<LockEvent>?
     /// No unfinished job of the line has this place or a lower one.
     package private(set) var pastPlace: Int64
 
@@ -42,7 +44,9 @@ package struct Settlement: Sendable {
     }
 
     /// Whether there is nothing to record.
-    package var isEmpty: Bool { finished.isEmpty && retried == nil && events.isEmpty && !freesLine }
+    package var isEmpty: Bool {
+        finished.isEmpty && retried == nil && events.isEmpty && acquired == nil && !freesLine
+    }
 
     package mutating func finish(
         _ job: ClaimedJob,
@@ -93,6 +97,10 @@ package struct Settlement: Sendable {
 package enum SettlementResult: Sendable, Equatable {
     /// It is recorded; whether its line has been freed with more jobs in it.
     case settled(hasMore: Bool)
+    /// It is recorded, and so is the hold of the run's next job; when that began.
+    case acquired(at: PostgresTimestamp)
+    /// It is recorded, and the hold of the run's next job is not: that was cancelled.
+    case refused
     /// The line had been taken by a later claim, or put back: nothing was changed, and that is recorded as `refused`.
     case stale
     /// Somebody has the line locked at this moment; to be settled again.

@@ -38,7 +38,8 @@ package struct Settler: Sendable {
 
     /// Records a settlement; concurrent calls share a transaction.
     ///
-    /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds.
+    /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds. The hold of the
+    /// run's next job is recorded at the first try, or not at all.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Settlement) async -> SettlementResult? {
         let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
@@ -53,7 +54,8 @@ package struct Settler: Sendable {
         }
     }
 
-    private func settleUntilRecorded(_ settlement: Box<Settlement>) async -> SettlementResult? {
+    private func settleUntilRecorded(_ first: Box<Settlement>) async -> SettlementResult? {
+        var settlement = first
         var backoff: Duration = .milliseconds(20)
         var inDoubt = false
         var end: ContinuousClock.Instant?
@@ -73,6 +75,11 @@ package struct Settler: Sendable {
                     )
                 }
                 inDoubt = true
+                if settlement.value.acquired != nil {
+                    var rest = settlement.value
+                    rest.acquired = nil
+                    settlement = Box(rest)
+                }
                 backoff = min(backoff * 2, .seconds(2))
             }
             if Task.isCancelled {

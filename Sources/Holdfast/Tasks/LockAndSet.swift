@@ -21,14 +21,10 @@ package struct LockAndSet: TaskHandler {
     }
 
     private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> FencedWrite.Outcome {
-        // A task of its own: a write that is under way when the hold is lost is waited for, so that its refusal is known.
-        let result = await Task { [values] () async -> Result<FencedWrite.Outcome, RedisError> in
-            do throws(RedisError) {
-                return .success(try await values.write(job.value, to: key, fence: job.fence))
-            } catch {
-                return .failure(error)
-            }
-        }.value
-        return try result.mapError { TaskOutage(description: $0.description) }.get()
+        do throws(RedisError) {
+            return try await values.write(job.value, to: key, fence: job.fence)
+        } catch {
+            throw TaskOutage(description: error.description)
+        }
     }
 }

@@ -6,19 +6,22 @@ extension RedisNode {
     ///   - keys: `KEYS` in the script.
     ///   - arguments: `ARGV` in the script.
     ///   - limit: How long the reply is waited for, from now, the second try included.
+    ///   - isCancellable: Whether a caller that is cancelled stops waiting.
     /// - Returns: The reply; an error reply is one, too.
     /// - Throws: ``RedisError`` when there is no reply.
     package func evaluate(
         _ script: RedisScript,
         keys: [String],
         arguments: [any RedisArgument] = [],
-        within limit: Duration
+        within limit: Duration,
+        isCancellable: Bool = true
     ) async throws(RedisError) -> RedisReply {
         let start = ContinuousClock.now
         let input = RedisScript.Input(keys: keys, arguments: arguments)
-        let reply = try await send(script.evaluationByHash(input), within: limit)
+        let reply = try await send(script.evaluationByHash(input), within: limit, isCancellable: isCancellable)
         guard reply.isUnknownScript else { return reply }
-        return try await send(script.evaluationBySource(input), within: limit - start.duration(to: .now))
+        let left = limit - start.duration(to: .now)
+        return try await send(script.evaluationBySource(input), within: left, isCancellable: isCancellable)
     }
 
     /// Runs a script once for each input, all in one send.

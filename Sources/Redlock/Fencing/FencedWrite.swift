@@ -86,13 +86,17 @@ public struct FencedWrite: Sendable {
 
     /// Writes a value unless a higher fence has written one.
     ///
+    /// A caller that is cancelled waits all the same: a write that is under way when its hold is lost may be refused, and
+    /// that is to be known.
+    ///
     /// - Throws: ``RedisError``; the value may have been written, and may be written again with the same fence.
     package func write(_ value: String, to key: LockKey, fence: Fence) async throws(RedisError) -> Outcome {
         let reply = try await node.evaluate(
             Self.script,
             keys: [key.text, Self.fencePrefix + key.text],
             arguments: [value, String(fence.rawValue)],
-            within: deadline
+            within: deadline,
+            isCancellable: false
         )
         switch reply {
         case .null: return .written

@@ -1,40 +1,46 @@
 import Logging
 import PlantedBugs
-import Synchronization
 
 extension Redlock {
     /// Runs `body` under a hold, which is extended until `body` returns.
     ///
     /// The hold is not released here. `body` is cancelled, and awaited, before the hold's validity ends, as soon as no
-    /// quorum has the lock any more, and when it goes past `limit`; a body that ignores its cancellation outlives its
-    /// hold.
+    /// quorum has the lock any more, when it goes past `limit`, and when it is interrupted; a body that ignores its
+    /// cancellation outlives its hold.
     ///
     /// - Parameters:
     ///   - hold: A hold that is valid now.
     ///   - limit: How long the body may take; `nil` sets no limit.
+    ///   - watch: A new one; the body may be interrupted by it.
     ///   - onExtension: Told of every extension that had a quorum: the hold with its votes and its validity.
     ///   - body: The guarded work.
     /// - Returns: What `body` returns.
     /// - Throws: ``LockError`` with code `lost`, also when `body` returned after its time because the process had been
-    ///   frozen, or `overrun`; else what `body` throws.
+    ///   frozen, or `overrun`; the error of an interruption that kept `body` from returning; else what `body` throws.
     package func keep<Value: Sendable>(
         _ hold: Hold,
         limit: Duration?,
-        onExtension: @escaping @Sendable (Hold) -> Void = { _ in },
+        watch: Watch = Watch(),
+        onExtension: (Hold) -> Void = { _ in },
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let validity = Validity(until: hold.validUntil)
         do {
             return try await withThrowingTaskGroup(of: Value.self) { group in
-                group.addTask { try await body() }
-                group.addTask { [self] in
-                    let end = await extendUntilLost(hold, limit: limit, validity, onExtension)
-                    if PlantedBug.noCancellation.isPlanted { try await clock.sleep(for: .seconds(86_400)) }
-                    throw end
+                group.addTask {
+                    defer { watch.end() }
+                    return try await body()
                 }
-                defer { group.cancelAll() }
-                let value = try await group.next()!  // Two tasks were added.
-                let margin = clock.now.duration(to: validity.until)
+                var hold = hold
+                let loss = await extend(&hold, until: watch, limit: limit, onExtension)
+                if let loss, !PlantedBug.noCancellation.isPlanted { throw loss }
+                if watch.interruption != nil { group.cancelAll() }
+                let value: Value
+                do {
+                    value = try await group.next()!  // One task was added.
+                } catch {
+                    throw watch.interruption ?? error
+                }
+                let margin = clock.now.duration(to: hold.validUntil)
                 guard margin > .zero else { throw LockError(.lost, keys: hold.keys, votes: hold.votes, margin: margin) }
                 return value
             }
@@ -44,36 +50,34 @@ extension Redlock {
         }
     }
 
-    /// Extends a hold each third of its TTL, until it is lost, its limit is reached, or the task is cancelled.
-    private func extendUntilLost(
-        _ hold: consuming Hold,
+    /// Extends a hold each third of its TTL, until the watch is over or the task is cancelled.
+    ///
+    /// - Returns: Why the guarded work must end before that: the hold is lost, or its limit is reached.
+    private func extend(
+        _ hold: inout Hold,
+        until watch: Watch,
         limit: Duration?,
-        _ validity: Validity,
-        _ onExtension: @Sendable (Hold) -> Void
-    ) async -> any Error {
+        _ onExtension: (Hold) -> Void
+    ) async -> LockError? {
         // Time for the body to end in: a hundredth of the TTL, at least 10 ms.
         let margin = max(hold.ttl / 100, .milliseconds(10))
         let end = limit.map { hold.acquiredAt.advanced(by: $0) }
         var next = hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl))
         while true {
             let lastMoment = hold.validUntil.advanced(by: .zero - margin)
-            do {
-                try await alarms.sleep(until: min(next, lastMoment, end ?? next))
-            } catch {
-                return error
-            }
+            await alarms.sleep(watch, until: min(next, lastMoment, end ?? next))
+            // The body is cancelled with the task; what it does until it ends is guarded by its fence.
+            if watch.isOver || Task.isCancelled { return nil }
             let now = clock.now
             if let end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
             guard now < lastMoment else { return loss(of: hold, at: now) }
             // Nodes that don't answer must not delay the cancellation.
             switch await extend(&hold, within: now.duration(to: lastMoment)) {
             case .extended:
-                validity.until = hold.validUntil
                 next = clock.now.advanced(by: configuration.extensionInterval(ttl: hold.ttl))
                 onExtension(hold)
-            // The work has ended meanwhile.
             case .denied where Task.isCancelled, .gone where Task.isCancelled:
-                return CancellationError()
+                return nil
             case .denied:
                 logger.warning("Hold not extended", metadata: metadata(of: hold))
                 next = clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
@@ -93,17 +97,5 @@ extension Redlock {
             "job.key": "\(hold.keys.map(\.text).joined(separator: ", "))",
             "lock.votes": "\(hold.votes.summary)",
         ]
-    }
-}
-
-/// Until when a hold is valid, moved on by its extensions.
-private final class Validity: Sendable {
-    private let instant: Mutex<ContinuousClock.Instant>
-
-    init(until instant: ContinuousClock.Instant) { self.instant = Mutex(instant) }
-
-    var until: ContinuousClock.Instant {
-        get { instant.withLock { $0 } }
-        set { instant.withLock { $0 = newValue } }
     }
 }

@@ -1,34 +1,26 @@
 import HeapModule
 import Synchronization
 
-/// Any number of sleepers on a few timers.
+/// Wakes any number of sleepers at their times, on a few timers.
 ///
 /// Most are woken before their time, when the work has ended that they would have extended a hold for. A timer for each of
 /// them costs a system call, and stays until its time.
 final class Alarms: Sendable {
     private struct Entry: Comparable {
         let deadline: ContinuousClock.Instant
-        let number: UInt64
+        let watch: Watch
 
+        static func == (a: Entry, b: Entry) -> Bool { a.deadline == b.deadline }
         static func < (a: Entry, b: Entry) -> Bool { a.deadline < b.deadline }
-    }
-
-    private enum Sleeper {
-        /// Admitted, and not asleep yet.
-        case tired
-        /// Cancelled before it was asleep.
-        case disturbed
-        case asleep(CheckedContinuation<Void, Never>)
     }
 
     private struct State {
         var timers: AsyncStream<ContinuousClock.Instant>.Continuation?
-        var sleepers: [UInt64: Sleeper] = [:]
-        /// Those who were woken before their time among them.
+        var sleepers = 0
+        /// One for each sleeper, and those of sleepers who were woken before their time.
         var entries = Heap<Entry>()
         /// The earliest time for which there is a timer.
         var armedFor: ContinuousClock.Instant?
-        var lastNumber: UInt64 = 0
 
         mutating func arm() {
             guard let next = entries.min?.deadline, armedFor.map({ next < $0 }) ?? true else { return }
@@ -43,22 +35,24 @@ final class Alarms: Sendable {
     init(clock: any MonotonicClock) { self.clock = clock }
 
     /// How many sleep, and how many places they take.
-    var load: (sleepers: Int, entries: Int) { state.withLock { ($0.sleepers.count, $0.entries.count) } }
+    var load: (sleepers: Int, entries: Int) { state.withLock { ($0.sleepers, $0.entries.count) } }
 
-    /// Sleeps; on a timer of its own while nobody has called ``run()``.
+    /// Sleeps until `deadline`, or until the watch is over; on a timer of its own while nobody has called ``run()``.
     ///
-    /// - Throws: `CancellationError`.
-    func sleep(until deadline: ContinuousClock.Instant) async throws {
-        if let number = admit() {
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { fallAsleep(number, until: deadline, $0) }
-            } onCancel: {
-                disturb(number)
+    /// A task that is cancelled may be woken early.
+    func sleep(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
+        while clock.now < deadline, !watch.isOver {
+            guard state.withLock({ $0.timers != nil }) else {
+                await sleepAlone(watch, until: deadline)
+                if Task.isCancelled { return }
+                continue
             }
+            await withCheckedContinuation { continuation in
+                guard watch.fallAsleep(continuation) else { return continuation.resume() }
+                if !add(watch, deadline) { watch.wake() }
+            }
+            remove()
         }
-        try Task.checkCancellation()
-        // Woken early because the timers have ended, or never asleep.
-        if clock.now < deadline { try await clock.sleep(until: deadline, tolerance: nil) }
     }
 
     /// Serves the sleepers until the task is cancelled, one call at a time.
@@ -74,66 +68,59 @@ final class Alarms: Sendable {
             }
             group.cancelAll()
         }
-        let sleepers = state.withLock { state in
-            let sleepers = state.sleepers.values
-            state = State(lastNumber: state.lastNumber)
-            return sleepers
+        let entries = state.withLock { state in
+            defer { state = State(sleepers: state.sleepers) }
+            return state.entries.unordered
         }
-        for case .asleep(let continuation) in sleepers { continuation.resume() }
+        for entry in entries { entry.watch.wake() }
     }
 
-    private func admit() -> UInt64? {
-        state.withLock { state in
-            guard state.timers != nil else { return nil }
-            state.lastNumber += 1
-            state.sleepers[state.lastNumber] = .tired
-            return state.lastNumber
-        }
-    }
-
-    private func fallAsleep(
-        _ number: UInt64,
-        until deadline: ContinuousClock.Instant,
-        _ continuation: CheckedContinuation<Void, Never>
-    ) {
-        let isAsleep = state.withLock { state in
-            guard case .tired = state.sleepers[number] else {
-                state.sleepers[number] = nil
-                return false
+    private func sleepAlone(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
+        await withDiscardingTaskGroup { group in
+            await withCheckedContinuation { continuation in
+                guard watch.fallAsleep(continuation) else { return continuation.resume() }
+                group.addTask { [clock] in
+                    try? await clock.sleep(until: deadline, tolerance: nil)  // Cancelled: it is woken early.
+                    watch.wake()
+                }
             }
-            state.sleepers[number] = .asleep(continuation)
-            state.entries.insert(Entry(deadline: deadline, number: number))
+            group.cancelAll()
+        }
+    }
+
+    /// - Returns: Whether there is somebody to wake the sleeper.
+    private func add(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> Bool {
+        state.withLock { state in
+            state.sleepers += 1
+            guard state.timers != nil else { return false }
+            state.entries.insert(Entry(deadline: deadline, watch: watch))
             state.arm()
             return true
         }
-        if !isAsleep { continuation.resume() }
     }
 
-    private func disturb(_ number: UInt64) {
-        let sleeper = state.withLock { state in
-            let sleeper = state.sleepers.removeValue(forKey: number)
-            if case .tired = sleeper { state.sleepers[number] = .disturbed }
+    private func remove() {
+        state.withLock { state in
+            state.sleepers -= 1
             // What is left of those who were woken early is swept out before it outgrows those who sleep.
-            if state.entries.count > 2 * state.sleepers.count + 1000 {
-                state.entries = Heap(state.entries.unordered.filter { state.sleepers[$0.number] != nil })
+            if state.entries.count > 2 * state.sleepers + 1000 {
+                state.entries = Heap(state.entries.unordered.filter(\.watch.isAsleep))
             }
-            return sleeper
         }
-        if case .asleep(let continuation) = sleeper { continuation.resume() }
     }
 
     private func ring() {
         let now = clock.now
         let due = state.withLock { state in
-            var due: [Sleeper] = []
-            while let first = state.entries.min, first.deadline <= now || state.sleepers[first.number] == nil {
+            var due: [Watch] = []
+            while let first = state.entries.min, first.deadline <= now || !first.watch.isAsleep {
                 state.entries.removeMin()
-                if let sleeper = state.sleepers.removeValue(forKey: first.number) { due.append(sleeper) }
+                due.append(first.watch)
             }
             if let armedFor = state.armedFor, armedFor <= now { state.armedFor = nil }
             state.arm()
             return due
         }
-        for case .asleep(let continuation) in due { continuation.resume() }
+        for watch in due { watch.wake() }
     }
 }

@@ -58,14 +58,15 @@ final class Bundle: Sendable {
         )
     }
 
-    /// Adds a question.
+    /// Adds questions, which are asked in their order.
     ///
-    /// - Returns: Its number; `nil` when the bundle has been sent, or is full.
-    func add(_ question: LockQuestion) -> Int? {
+    /// - Returns: The number of the first; `nil` when the bundle has been sent, or has no room for all of them.
+    func add(_ questions: [LockQuestion]) -> Int? {
         state.withLock { state in
-            guard state.sentAt == nil, state.entries.count < Self.capacity else { return nil }
-            state.entries.append(Entry(question: question))
-            return state.entries.count - 1
+            let first = state.entries.count
+            guard state.sentAt == nil, first + questions.count <= Self.capacity else { return nil }
+            for question in questions { state.entries.append(Entry(question: question)) }
+            return first
         }
     }
 

@@ -15,18 +15,18 @@ final class Poll: Sendable {
         self.clock = clock
     }
 
-    /// Asks.
+    /// Asks, all questions at once and in their order.
     ///
     /// Once those that answered have decided, the others get a short grace. When the task is cancelled, all that have not
-    /// answered are late; the question is sent all the same.
+    /// answered are late; the questions are sent all the same.
     ///
     /// - Parameters:
-    ///   - question: What is asked.
+    ///   - questions: What is asked.
     ///   - deadline: How long any node is waited for.
-    /// - Returns: One ballot for each node, in the nodes' order.
-    func ask(_ question: LockQuestion, within deadline: Duration) async -> [Ballot] {
-        let (bundle, index) = open.withLock { open in
-            if let open, open.deadline == deadline, let index = open.add(question) { return (open, index) }
+    /// - Returns: For each question one ballot for each node, in the nodes' order.
+    func ask(_ questions: [LockQuestion], within deadline: Duration) async -> [[Ballot]] {
+        let (bundle, first) = open.withLock { open in
+            if let open, open.deadline == deadline, let index = open.add(questions) { return (open, index) }
             let bundle = Bundle(
                 nodes: nodes,
                 quorum: nodes.count / 2 + 1,
@@ -35,15 +35,16 @@ final class Poll: Sendable {
                 clock: clock
             )
             open = bundle
-            return (bundle, bundle.add(question)!)  // It is new, and has room.
+            return (bundle, bundle.add(questions)!)  // It is new, and has room.
         }
         let isAlone = waiting.add(1, ordering: .relaxed).oldValue == 0
-        if index == 0 {
+        if first == 0 {
             // Who opens a bundle sends it, after all tasks that can run now had their turn.
             if !isAlone { await Task.yield() }
             bundle.send()
         }
-        let ballots = await bundle.ballots(on: index)
+        var ballots: [[Ballot]] = []
+        for index in questions.indices { ballots.append(await bundle.ballots(on: first + index)) }
         waiting.subtract(1, ordering: .relaxed)
         return ballots
     }
@@ -52,7 +53,7 @@ final class Poll: Sendable {
     func askAll(_ numbers: [Int], _ question: LockQuestion, within deadline: Duration) async {
         let nodes = numbers.map { self.nodes[$0] }
         let bundle = Bundle(nodes: nodes, quorum: nodes.count, deadline: deadline, grace: deadline, clock: clock)
-        let index = bundle.add(question)!  // It is new, and has room.
+        let index = bundle.add([question])!  // It is new, and has room.
         bundle.send()
         // A task of its own does not inherit cancellation; awaiting it here keeps it owned.
         _ = await Task { await bundle.ballots(on: index) }.value

@@ -21,25 +21,21 @@ struct Attempt: Sendable {
 
     private var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
+    /// A try for the lock.
+    struct Try: Sendable {
+        let start: ContinuousClock.Instant
+        let acquisition: Acquisition
+    }
+
     /// Runs the attempt.
     ///
-    /// - Returns: Whether the next job of the line may run now.
-    func run() async -> Bool {
-        guard !job.isCancelled else {
-            ledger.note { $0.finish(job, .cancelled) }
-            return true
-        }
-        guard job.attempt <= job.maxAttempts else {
-            ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
-            return true
-        }
-        guard let handler = runner.handlers[job.kind] else {
-            let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
-            logger.warning("No handler for this kind of job; it waits for a worker that has one")
-            ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
-            return false
-        }
-        guard JobTrace.isOn else { return await run(handler, nil) }
+    /// - Parameters:
+    ///   - handedOver: The try for the lock, if the attempt before has made it as it released its hold.
+    ///   - next: The attempt that is to follow at once if this one succeeds; `nil` if none is.
+    /// - Returns: Whether the next job of the line may run now, and the try for its lock, if that was made.
+    func run(_ handedOver: Try?, next: () -> Attempt?) async -> (mayGoOn: Bool, handedOver: Try?) {
+        guard let handler else { return (end(), nil) }
+        guard JobTrace.isOn else { return await run(handler, handedOver, next, nil) }
         return await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
             span.updateAttributes { attributes in
                 attributes["holdfast.job.id"] = job.id.rawValue
@@ -52,47 +48,94 @@ struct Attempt: Sendable {
             }
             var traced = self
             traced.job = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
-            return await traced.run(handler, span)
+            // Each attempt shows how its own lock was had.
+            return await traced.run(handler, nil, { nil }, span)
         }
     }
 
-    private func run(_ handler: any TaskHandler, _ span: (any Span)?) async -> Bool {
-        let start = runner.clock.now
-        let token = "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
-        // A shorter one is as safe: the hold is extended while the task runs.
-        let ttl = min(job.lockTTL, runner.redlock.configuration.longestTTL)
-        let acquisition =
-            span == nil
-            ? await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl)
-            : await withSpan("acquire") { _ in await runner.redlock.tryAcquire(claim.key, token: token, ttl: ttl) }
-        switch acquisition {
+    /// The code to run; `nil` when the attempt is over before it has begun.
+    private var handler: (any TaskHandler)? {
+        job.isCancelled || job.attempt > job.maxAttempts ? nil : runner.handlers[job.kind]
+    }
+
+    /// Ends an attempt that is not to be begun.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    private func end() -> Bool {
+        if job.isCancelled {
+            ledger.note { $0.finish(job, .cancelled) }
+            return true
+        }
+        if job.attempt > job.maxAttempts {
+            ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
+            return true
+        }
+        let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
+        logger.warning("No handler for this kind of job; it waits for a worker that has one")
+        ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
+        return false
+    }
+
+    private func run(
+        _ handler: any TaskHandler,
+        _ handedOver: Try?,
+        _ next: () -> Attempt?,
+        _ span: (any Span)?
+    ) async -> (mayGoOn: Bool, handedOver: Try?) {
+        let attempt = if let handedOver { handedOver } else { await tryAcquire(isTraced: span != nil) }
+        switch attempt.acquisition {
         case .granted(let hold):
-            return await run(handler, under: hold, since: start, span)
+            return await run(handler, under: hold, since: attempt.start, next, span)
         case .held(let votes):
             span?.attributes["holdfast.outcome"] = "kept out"
             wait(votes)
-            return false
         case .noQuorum(let votes):
             span?.attributes["holdfast.outcome"] = "no quorum"
             debug("No quorum for the lock", votes)
             giveBack(after: runner.redlock.configuration.nextRetryDelay())
-            return false
         }
+        return (false, nil)
     }
+
+    private func tryAcquire(isTraced: Bool) async -> Try {
+        let start = runner.clock.now
+        let acquire = { await runner.redlock.tryAcquire(claim.key, token: makeToken(), ttl: ttl) }
+        return Try(
+            start: start,
+            acquisition: isTraced ? await withSpan("acquire") { _ in await acquire() } : await acquire()
+        )
+    }
+
+    /// Gives a hold back; the next attempt's try for the lock goes along, if there is one that is to follow.
+    private func release(_ hold: Hold, next: Attempt?) async -> (votes: [Vote], handedOver: Try?) {
+        guard let next, next.handler != nil else { return (await runner.redlock.release(hold), nil) }
+        let start = runner.clock.now
+        let (votes, acquisition) = await runner.redlock.handOver(hold, token: next.makeToken(), ttl: next.ttl)
+        return (votes, Try(start: start, acquisition: acquisition))
+    }
+
+    private func makeToken() -> String {
+        "\(job.fence).\(String(UInt64.random(in: .min ... .max), radix: 36))"
+    }
+
+    /// A shorter one is as safe: the hold is extended while the task runs.
+    private var ttl: Duration { min(job.lockTTL, runner.redlock.configuration.longestTTL) }
 
     private func run(
         _ handler: any TaskHandler,
         under hold: Hold,
         since start: ContinuousClock.Instant,
+        _ next: () -> Attempt?,
         _ span: (any Span)?
-    ) async -> Bool {
+    ) async -> (mayGoOn: Bool, handedOver: Try?) {
         debug("Lock acquired", hold.votes)
         let begun = Mutexed<PostgresTimestamp?>(nil)
-        let validUntil = Mutexed(hold.validUntil)
+        var validUntil = hold.validUntil
         let limit = job.timeout ?? job.duration + runner.configuration.grace
+        let watch = Watch()
         let outcome = await Outcome {
-            try await runner.redlock.keep(hold, limit: limit) { extended in
-                validUntil.value = extended.validUntil
+            try await runner.redlock.keep(hold, limit: limit, watch: watch) { extended in
+                validUntil = extended.validUntil
                 noteExtension(of: extended)
             } _: {
                 // Written ahead: there is no effect without a record.
@@ -106,10 +149,8 @@ struct Attempt: Sendable {
                     progress: runner.work.progress.post
                 )
                 do {
-                    let isTraced = span != nil
-                    try await runner.work.tasks.run(job.id) {
-                        guard isTraced else { return try await handler.run(context) }
-                        try await withSpan("task") { _ in try await handler.run(context) }
+                    try await runner.work.tasks.run(job.id, watch) {
+                        try await run(handler, context, isTraced: span != nil)
                     }
                 } catch let refusal as TaskRefusal {
                     // Here, because the attempt may end as lost before it is known how its task did.
@@ -122,15 +163,24 @@ struct Attempt: Sendable {
         span?.attributes["holdfast.outcome"] = outcome.name
         if let reason = outcome.reason { span?.setStatus(SpanStatus(code: .error, message: reason)) }
         // A process that was frozen finds out late that its hold had ended.
-        let ended = min(runner.clock.now, validUntil.value)
+        let ended = min(runner.clock.now, validUntil)
         runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
-        let votes = await runner.redlock.release(hold)
+        let isSuccess = if case .succeeded = outcome { true } else { false }
+        let (votes, handedOver) = await release(hold, next: isSuccess ? next() : nil)
         if case .stale = outcome {
             // Nothing was recorded of this hold, and nothing was done under it.
         } else {
             noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
         }
-        return conclude(outcome, startedAt: begun.value)
+        return (conclude(outcome, startedAt: begun.value), handedOver)
+    }
+
+    /// A job's own code may hold its thread: it is not run where lock nodes' answers come in.
+    private func run(_ handler: any TaskHandler, _ context: TaskContext, isTraced: Bool) async throws {
+        try await withTaskExecutorPreference(runner.taskExecutor) {
+            guard isTraced else { return try await handler.run(context) }
+            try await withSpan("task") { _ in try await handler.run(context) }
+        }
     }
 
     /// A logger is made for each message: that costs more than a message that is not wanted should.
@@ -145,14 +195,14 @@ struct Attempt: Sendable {
         since start: ContinuousClock.Instant
     ) async throws -> PostgresTimestamp {
         let event = acquiredEvent(hold, since: start)
-        await ledger.settled()
         try Task.checkCancellation()
+        if let begun = try await ledger.record(acquired: event) { return begun }
         do {
             return try await runner.history.append(event)
         } catch let stale as StaleClaim {
             throw stale
         } catch {
-            throw HistoryOutage(error: error)
+            throw HistoryOutage(reason: "\(error)")
         }
     }
 

@@ -11,9 +11,11 @@ package final class ClaimRunner: Sendable {
     let history: LockHistory
     let settler: Settler
     let work: RunningWork
+    let taskExecutor: (any TaskExecutor)?
     let clock: any MonotonicClock
     let logger: Logger
     let metrics = WorkerMetrics()
+    private let (parts, part) = AsyncStream.makeStream(of: RunLedger.self)
 
     /// - Parameters:
     ///   - configuration: The worker's.
@@ -22,6 +24,7 @@ package final class ClaimRunner: Sendable {
     ///   - history: Where acquisitions are written ahead.
     ///   - settler: Records what became of the jobs.
     ///   - work: The tasks that run, and what is asked of them.
+    ///   - taskExecutor: Where a job's own code runs; `nil` for where all else does.
     ///   - clock: Measures what `redlock` does; a simulation passes its own.
     ///   - logger: For each job.
     package init(
@@ -31,6 +34,7 @@ package final class ClaimRunner: Sendable {
         history: LockHistory,
         settler: Settler,
         work: RunningWork,
+        taskExecutor: (any TaskExecutor)? = nil,
         clock: any MonotonicClock = ContinuousClock(),
         logger: Logger
     ) {
@@ -40,47 +44,59 @@ package final class ClaimRunner: Sendable {
         self.history = history
         self.settler = settler
         self.work = work
+        self.taskExecutor = taskExecutor
         self.clock = clock
         self.logger = logger
     }
 
-    /// Runs a claim, and settles it.
+    /// Settles parts of runs while `body` runs claims.
+    package func settlingParts(_ body: () async -> Void) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { [self] in
+                await withDiscardingTaskGroup { group in
+                    for await ledger in parts { group.addTask { [settler] in await ledger.settlePart(with: settler) } }
+                }
+            }
+            await body()
+            part.finish()
+        }
+    }
+
+    /// Runs a claim, and settles it; to be called within ``settlingParts(_:)``.
     ///
     /// - Parameters:
     ///   - claim: A line and a run of its jobs.
     ///   - onEnd: Called when no task runs any more, before the last settlement.
     /// - Returns: How the last settlement went, and after what delay the line is ready again.
     package func run(_ claim: Claim, onEnd: () -> Void) async -> (result: SettlementResult?, delay: Duration) {
-        let ledger = RunLedger(claim)
-        await withDiscardingTaskGroup { group in
-            group.addTask { [settler] in await ledger.settleParts(with: settler) }
-            await attemptAll(claim, ledger)
-            ledger.end()
-        }
+        let ledger = RunLedger(claim, parts: part)
+        await attemptAll(claim, ledger)
         onEnd()
-        let last = ledger.takeLast()
+        let last = await ledger.takeLast()
         return (await settler.settle(last), last.delay)
     }
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
         let end = clock.now.advanced(by: configuration.runTimeSlice)
-        for (index, job) in claim.jobs.enumerated() {
-            if index > 0 {
-                let mayGoOn =
-                    clock.now < end && !ledger.isStale && !work.paused.contains(claim.queue)
-                    && !Task.isCancelled && !Task.isShuttingDownGracefully
-                guard mayGoOn else { return }
+        let attempts = claim.jobs.indices.map { index in
+            let waited = index == 0 ? claim.waited : nil
+            return Attempt(job: claim.jobs[index], claim: claim, waited: waited, runner: self, ledger: ledger)
+        }
+        var handedOver: Attempt.Try?
+        for (index, attempt) in attempts.enumerated() {
+            if index > 0, handedOver == nil {
+                guard mayGoOn(claim, ledger, until: end) else { return }
                 ledger.settleSoon()
             }
-            let isFirst = index == 0
-            let attempt = Attempt(
-                job: job,
-                claim: claim,
-                waited: isFirst ? claim.waited : nil,
-                runner: self,
-                ledger: ledger
-            )
-            guard await attempt.run() else { return }
+            let next = attempts.indices.contains(index + 1) ? attempts[index + 1] : nil
+            let result = await attempt.run(handedOver) { mayGoOn(claim, ledger, until: end) ? next : nil }
+            guard result.mayGoOn else { return }
+            handedOver = result.handedOver
         }
+    }
+
+    private func mayGoOn(_ claim: Claim, _ ledger: RunLedger, until end: ContinuousClock.Instant) -> Bool {
+        clock.now < end && !ledger.isStale && !work.paused.contains(claim.queue)
+            && !Task.isCancelled && !Task.isShuttingDownGracefully
     }
 }

@@ -93,6 +93,6 @@ enum Outcome: Sendable {
 
 /// The lock history could not be written, so the task was not started.
 struct HistoryOutage: Error, CustomStringConvertible {
-    let error: any Error
-    var description: String { "the lock history cannot be written: \(error)" }
+    let reason: String
+    var description: String { "the lock history cannot be written: \(reason)" }
 }

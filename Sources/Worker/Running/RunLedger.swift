@@ -1,83 +1,106 @@
 import Holdfast
+import Postgres
 import Synchronization
 
 /// What a claim's run has done so far and nobody has settled yet.
+///
+/// Parts are settled while the run goes on, one after the other: a long task does not hold back the outcome of those before
+/// it.
 final class RunLedger: Sendable {
+    /// The hold of the run's next job, which is recorded with the part before it.
+    private struct Acquired {
+        let event: Box<LockEvent>
+        let waiting: CheckedContinuation<SettlementResult?, Never>
+    }
+
     private struct State {
         var pending: Settlement
+        var acquired: Acquired?
         var isSettling = false
-        /// Nothing is settled in parts any more.
+        /// What is pending belongs to the last settlement.
         var isOver = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-
-        var isSettled: Bool { isOver || pending.isEmpty && !isSettling }
+        var isStale = false
+        var waiting: CheckedContinuation<Void, Never>?
     }
 
     private let state: Mutex<State>
-    private let stale = Mutex(false)
-    private let parts: AsyncStream<Void>
-    private let part: AsyncStream<Void>.Continuation
+    private let parts: AsyncStream<RunLedger>.Continuation
 
-    init(_ claim: Claim) {
+    /// - Parameters:
+    ///   - claim: What runs.
+    ///   - parts: Gets the ledger whenever a part is to be settled: see ``settlePart(with:)``.
+    init(_ claim: Claim, parts: AsyncStream<RunLedger>.Continuation) {
         state = Mutex(State(pending: Settlement(of: claim)))
-        (parts, part) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        self.parts = parts
     }
 
     /// Whether a settle found that the line belongs to the claim no more.
-    var isStale: Bool { stale.withLock { $0 } }
+    var isStale: Bool { state.withLock(\.isStale) }
 
     func note(_ change: (inout Settlement) -> Void) { state.withLock { change(&$0.pending) } }
 
     /// Says that what was noted should not wait for the end of the run.
-    func settleSoon() { part.yield() }
+    func settleSoon() { parts.yield(self) }
 
-    /// Says that the run is over.
-    func end() { part.finish() }
+    /// Records a hold with what is not settled yet, in one transaction: the end of a hold is recorded before the next hold
+    /// of the key is.
+    ///
+    /// - Returns: When it began, as recorded; `nil` when nothing is to be settled, and it was not recorded either.
+    /// - Throws: ``StaleClaim``, ``HistoryOutage``, or `CancellationError`.
+    func record(acquired event: Box<LockEvent>) async throws -> PostgresTimestamp? {
+        guard state.withLock({ !$0.pending.isEmpty || $0.isSettling }) else { return nil }
+        let result = await withCheckedContinuation { waiting in
+            state.withLock { $0.acquired = Acquired(event: event, waiting: waiting) }
+            guard case .terminated = parts.yield(self) else { return }
+            // Nobody settles parts any more.
+            state.withLock { $0.acquired.take() }?.waiting.resume(returning: nil)
+        }
+        switch result {
+        case .acquired(let at): return at
+        case .stale, .refused: throw StaleClaim(fence: event.value.claimFence)
+        case .settled, .busy: throw HistoryOutage(reason: "it was away when the job before this was settled")
+        case nil: throw CancellationError()
+        }
+    }
 
-    /// Waits until all that was noted is settled: the end of a hold is recorded before the next hold of the key is.
-    func settled() async {
-        guard !state.withLock(\.isSettled) else { return }
-        settleSoon()
-        await withCheckedContinuation { continuation in
-            let isSettled = state.withLock { state in
-                if !state.isSettled { state.waiting.append(continuation) }
-                return state.isSettled
+    /// Settles what is pending, part by part, until nothing is.
+    func settlePart(with settler: Settler) async {
+        while let (part, acquired) = takePart() {
+            let result = await settler.settle(part)
+            acquired?.waiting.resume(returning: result)
+            state.withLock { state in
+                state.isSettling = false
+                if result == .stale { state.isStale = true }
+                return state.waiting.take()
+            }?.resume()
+        }
+    }
+
+    /// Waits until no part is being settled, and takes the last settlement, which frees the line.
+    func takeLast() async -> Settlement {
+        await withCheckedContinuation { waiting in
+            let isSettling = state.withLock { state in
+                state.isOver = true
+                if state.isSettling { state.waiting = waiting }
+                return state.isSettling
             }
-            if isSettled { continuation.resume() }
+            if !isSettling { waiting.resume() }
         }
-    }
-
-    /// Settles parts, one after the other, until the run is over: a long task does not hold back the outcome of those
-    /// before it.
-    func settleParts(with settler: Settler) async {
-        // Ends with the run, or with the task's cancellation; what is left then is for the last settlement.
-        for await _ in parts {
-            let settlement = state.withLock { state in
-                state.isSettling = !state.pending.isEmpty
-                return state.pending.takePart()
-            }
-            guard !settlement.isEmpty else { continue }
-            if await settler.settle(settlement) == .stale { stale.withLock { $0 = true } }
-            resumeWaiting { $0.isSettling = false }
-        }
-        resumeWaiting { $0.isOver = true }
-    }
-
-    private func resumeWaiting(_ change: (inout State) -> Void) {
-        let settled = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            change(&state)
-            guard state.isSettled else { return [] }
-            defer { state.waiting = [] }
-            return state.waiting
-        }
-        for continuation in settled { continuation.resume() }
-    }
-
-    /// The last settlement, which frees the line.
-    func takeLast() -> Settlement {
-        state.withLock { state in
+        return state.withLock { state in
             state.pending.freesLine = true
             return state.pending
+        }
+    }
+
+    private func takePart() -> (Settlement, Acquired?)? {
+        state.withLock { state in
+            guard !state.isSettling, !state.isOver else { return nil }
+            var part = state.pending.takePart()
+            let acquired = state.acquired.take()
+            part.acquired = acquired?.event
+            guard !part.isEmpty else { return nil }
+            state.isSettling = true
+            return (part, acquired)
         }
     }
 }
