@@ -99,8 +99,8 @@ final class SimulatedStore: @unchecked Sendable {
         }
     }
 
-    func writeAhead(_ events: [LockEvent]) -> [PostgresTimestamp?] {
-        events.map { event in
+    func writeAhead(_ events: [Box<LockEvent>]) -> [PostgresTimestamp?] {
+        events.map(\.value).map { event in
             let line = lines[event.key]
             guard line?.worker == event.worker, line?.fence == event.claimFence,
                 jobs.contains(where: { $0.id == event.job.rawValue })
@@ -121,18 +121,18 @@ final class SimulatedStore: @unchecked Sendable {
                 return wasRefused ? .stale : .settled(hasMore: true)
             }
             guard isTaken else {
-                for event in settlement.eventsWhenRefused { record(event) }
+                for event in settlement.eventsWhenRefused { record(event.value) }
                 return .stale
             }
             if !isOwn { world.judge.found(.lateSettlement, "claim \(claim.fence) was settled, and is no more") }
-            for event in settlement.events { record(event) }
+            for event in settlement.events { record(event.value) }
             for finished in settlement.finished { finish(finished) }
             if let retried = settlement.retried, let index = index(of: retried.job.id.rawValue) {
                 jobs[index].attempt = retried.attempts
             }
             let hasMore = moveOn(settlement)
             guard let acquired = settlement.acquired else { return .settled(hasMore: hasMore) }
-            return writeAhead([acquired.value])[0].map { .acquired(at: $0) } ?? .refused
+            return writeAhead([acquired])[0].map { .acquired(at: $0) } ?? .refused
         }
     }
 
@@ -174,7 +174,7 @@ final class SimulatedStore: @unchecked Sendable {
     /// Whether a settlement is recorded, and if so whether as refused.
     private func recorded(_ settlement: Settlement) -> Bool? {
         let ends = settlement.events.compactMap {
-            ended[Attempt(job: $0.job.rawValue, fence: $0.fence.rawValue)]
+            ended[Attempt(job: $0.value.job.rawValue, fence: $0.value.fence.rawValue)]
         }
         return ends.isEmpty ? nil : ends.contains(true)
     }

@@ -46,8 +46,8 @@ struct SettlementTests {
         for job in claim.jobs {
             for _ in 1...Settlement.extensionLimit { settlement.record(LockEvent(.extended, job, of: claim, at: .now)) }
         }
-        #expect(settlement.events.contains { $0.fence == claim.jobs[0].fence })
-        #expect(settlement.events.last?.fence == claim.jobs[1].fence)
+        #expect(settlement.events.contains { $0.value.fence == claim.jobs[0].fence })
+        #expect(settlement.events.last?.value.fence == claim.jobs[1].fence)
         #expect(settlement.events.count == Settlement.extensionLimit + 1)
     }
 }

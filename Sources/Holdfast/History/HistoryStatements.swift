@@ -62,28 +62,28 @@ enum HistoryStatements {
     ///   - now: The same moment on this process' monotonic clock.
     /// - Returns: One for each `$n`.
     static func parameters(
-        _ events: [LockEvent],
+        _ events: [Box<LockEvent>],
         base: PostgresTimestamp?,
         now: ContinuousClock.Instant
     ) -> [Parameter] {
         [
             .timestamp(base),
-            .int64s(events.map { $0.moment.duration(to: now).microseconds }),
-            .optionalTimestamps(events.map(\.notBefore)),
-            .texts(events.map(\.kind.rawValue)),
-            .texts(events.map(\.key.text)),
-            .int64s(events.map(\.job.rawValue)),
-            .int32s(events.map { Int32($0.attempt) }),
-            .int64s(events.map(\.worker.rawValue)),
-            .int64s(events.map(\.fence.rawValue)),
-            .optionalTexts(events.map(\.token)),
-            .optionalTexts(events.map { $0.votes.isEmpty ? nil : json($0.votes) }),
-            .optionalInt64s(events.map { $0.validity?.microseconds }),
-            .optionalInt64s(events.map { $0.waited?.microseconds }),
-            .optionalInt64s(events.map { $0.held?.microseconds }),
-            .optionalTexts(events.map { $0.reason?.bounded }),
-            .int64s(events.map(\.claimFence.rawValue)),
-            .optionalTexts(events.map(\.outcome)),
+            .int64s(events.map { $0.value.moment.duration(to: now).microseconds }),
+            .optionalTimestamps(events.map { $0.value.notBefore }),
+            .texts(events.map { $0.value.kind.rawValue }),
+            .texts(events.map { $0.value.key.text }),
+            .int64s(events.map { $0.value.job.rawValue }),
+            .int32s(events.map { Int32($0.value.attempt) }),
+            .int64s(events.map { $0.value.worker.rawValue }),
+            .int64s(events.map { $0.value.fence.rawValue }),
+            .optionalTexts(events.map { $0.value.token }),
+            .optionalTexts(events.map { $0.value.votes.isEmpty ? nil : json($0.value.votes) }),
+            .optionalInt64s(events.map { $0.value.validity?.microseconds }),
+            .optionalInt64s(events.map { $0.value.waited?.microseconds }),
+            .optionalInt64s(events.map { $0.value.held?.microseconds }),
+            .optionalTexts(events.map { $0.value.reason?.bounded }),
+            .int64s(events.map { $0.value.claimFence.rawValue }),
+            .optionalTexts(events.map { $0.value.outcome }),
         ]
     }
 

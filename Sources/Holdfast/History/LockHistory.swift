@@ -17,15 +17,13 @@ package struct LockHistory: Sendable {
                 within: deadline
             )
             let starts = try HistoryStatements.starts(rows)
-            return events.map { starts[$0.fence] }
+            return events.map { starts[$0.value.fence] }
         }
     }
 
     /// - Parameter write: Writes events of claims that still have their lines; the time of each, `nil` for a stale claim's.
-    package init(write: @escaping @Sendable ([LockEvent]) async throws -> [PostgresTimestamp?]) {
-        batches = GroupCommit("history", waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2) {
-            try await write($0.map(\.value))
-        }
+    package init(write: @escaping @Sendable ([Box<LockEvent>]) async throws -> [PostgresTimestamp?]) {
+        batches = GroupCommit("history", waitingLimit: 100_000, batchLimit: 2000, inFlightLimit: 2, perform: write)
     }
 
     /// Writes an event of a claim that still has its line; it is durable when this returns.

@@ -68,7 +68,7 @@ extension JobStore {
         _ settlements: [Settlement],
         _ connection: PostgresConnection
     ) async throws -> [(index: Int, start: PostgresTimestamp?)] {
-        let acquired = owned.compactMap { index in settlements[index].acquired.map { (index: index, event: $0.value) } }
+        let acquired = owned.compactMap { index in settlements[index].acquired.map { (index: index, event: $0) } }
         guard !acquired.isEmpty else { return [] }
         let starts = try HistoryStatements.starts(
             try await connection.execute(
@@ -77,7 +77,7 @@ extension JobStore {
                 within: deadline
             )
         )
-        return acquired.map { ($0.index, starts[$0.event.fence]) }
+        return acquired.map { ($0.index, starts[$0.event.value.fence]) }
     }
 
     /// - Returns: For each settlement that is recorded, whether it was refused.
@@ -92,7 +92,7 @@ extension JobStore {
         let rows = try await connection.execute(
             SettleStatements.findRecorded,
             [
-                .int64s(attempts.map(\.event.job.rawValue)), .int64s(attempts.map(\.event.fence.rawValue)),
+                .int64s(attempts.map(\.event.value.job.rawValue)), .int64s(attempts.map(\.event.value.fence.rawValue)),
                 .timestamp(now.advanced(by: .seconds(-172_800))),
             ],
             within: deadline
@@ -155,13 +155,13 @@ extension JobStore {
 
 extension Settlement {
     /// What is recorded of it when it is stale: its holds ended all the same, and what it wanted to record was refused.
-    package var eventsWhenRefused: [LockEvent] {
+    package var eventsWhenRefused: [Box<LockEvent>] {
         let jobs = finished.map(\.job) + (retried.map { [$0.job] } ?? [])
         return events
             + jobs.map { job in
                 var refusal = LockEvent(.refused, job, of: claim, at: .now)
                 refusal.reason = "settle: the line was put back or claimed again"
-                return refusal
+                return Box(refusal)
             }
     }
 }

@@ -26,7 +26,7 @@ package struct Settlement: Sendable {
     package let claim: Claim
     package private(set) var finished: [Finished] = []
     package private(set) var retried: Retried?
-    package private(set) var events: [LockEvent] = []
+    package private(set) var events: [Box<LockEvent>] = []
     /// Whether the line is given back, with what is left of it.
     package var freesLine = false
     /// Until the line may be claimed again, counted from the settle.
@@ -73,12 +73,12 @@ package struct Settlement: Sendable {
     /// A long task goes on while the database is away: past ``extensionLimit`` an extension takes the place of the one
     /// before, which it outlasts.
     package mutating func record(_ event: LockEvent) {
-        if event.kind == .extended, events.count >= Self.extensionLimit, let last = events.last,
+        if event.kind == .extended, events.count >= Self.extensionLimit, let last = events.last?.value,
             last.kind == .extended, last.fence == event.fence
         {
             events.removeLast()
         }
-        events.append(event)
+        events.append(Box(event))
     }
 
     /// Takes out the jobs that are over, to be settled while the run goes on; the rest belongs to the line's release.

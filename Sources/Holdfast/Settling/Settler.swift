@@ -42,9 +42,10 @@ package struct Settler: Sendable {
     /// run's next job is recorded at the first try, or not at all.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Settlement) async -> SettlementResult? {
+        guard JobTrace.isOn else { return await settleUntilRecorded(Box(settlement)) }
         let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
         let settlement = Box(settlement)
-        guard JobTrace.isOn, let first = jobs.first else { return await settleUntilRecorded(settlement) }
+        guard let first = jobs.first else { return await settleUntilRecorded(settlement) }
         return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
             // One transaction for all of them: a part of the first one's trace, and linked to the others'.
             for job in jobs.dropFirst() where job.traceparent != nil {

@@ -1,6 +1,6 @@
 extension Parameter {
     package static func int64s(_ values: [Int64]) -> Parameter {
-        array(PostgresType.int8Array, of: PostgresType.int8, values.map(Optional.some))
+        array(PostgresType.int8Array, of: PostgresType.int8, values.lazy.map(Optional.some))
     }
 
     package static func optionalInt64s(_ values: [Int64?]) -> Parameter {
@@ -8,7 +8,7 @@ extension Parameter {
     }
 
     package static func int32s(_ values: [Int32]) -> Parameter {
-        array(PostgresType.int4Array, of: PostgresType.int4, values.map(Optional.some))
+        array(PostgresType.int4Array, of: PostgresType.int4, values.lazy.map(Optional.some))
     }
 
     package static func optionalInt32s(_ values: [Int32?]) -> Parameter {
@@ -16,23 +16,23 @@ extension Parameter {
     }
 
     package static func bools(_ values: [Bool]) -> Parameter {
-        array(PostgresType.boolArray, of: PostgresType.bool, values.map { UInt8($0 ? 1 : 0) })
+        array(PostgresType.boolArray, of: PostgresType.bool, values.lazy.map { UInt8($0 ? 1 : 0) })
     }
 
     package static func doubles(_ values: [Double]) -> Parameter {
-        array(PostgresType.float8Array, of: PostgresType.float8, values.map(\.bitPattern))
+        array(PostgresType.float8Array, of: PostgresType.float8, values.lazy.map(\.bitPattern))
     }
 
     package static func optionalDoubles(_ values: [Double?]) -> Parameter {
-        array(PostgresType.float8Array, of: PostgresType.float8, values.map { $0?.bitPattern })
+        array(PostgresType.float8Array, of: PostgresType.float8, values.lazy.map { $0?.bitPattern })
     }
 
     package static func timestamps(_ values: [PostgresTimestamp]) -> Parameter {
-        array(PostgresType.timestamptzArray, of: PostgresType.timestamptz, values.map(\.sinceMillennium))
+        array(PostgresType.timestamptzArray, of: PostgresType.timestamptz, values.lazy.map(\.sinceMillennium))
     }
 
     package static func optionalTimestamps(_ values: [PostgresTimestamp?]) -> Parameter {
-        array(PostgresType.timestamptzArray, of: PostgresType.timestamptz, values.map { $0?.sinceMillennium })
+        array(PostgresType.timestamptzArray, of: PostgresType.timestamptz, values.lazy.map { $0?.sinceMillennium })
     }
 
     package static func texts(_ values: [String]) -> Parameter {
@@ -52,7 +52,7 @@ extension Parameter {
     private static func array<Element: FixedWidthInteger>(
         _ type: UInt32,
         of element: UInt32,
-        _ values: [Element?]
+        _ values: some Collection<Element?>
     ) -> Parameter {
         let capacity = values.count * (4 + MemoryLayout<Element>.size)
         var writer = ArrayWriter(element: element, count: values.count, capacity: capacity)

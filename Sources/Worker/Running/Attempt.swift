@@ -7,17 +7,25 @@ import Synchronization
 import Tracing
 
 /// One attempt of a job: acquire, record, run, release, note what became of it.
-struct Attempt: Sendable {
+final class Attempt: Sendable {
     /// How long a job of a kind that this worker does not know is left to the others.
     private static let unknownKindDelay: Duration = .seconds(5)
 
     /// In an attempt that is traced, a part of the attempt's span, as its task and its settle are.
-    private(set) var job: ClaimedJob
+    let job: ClaimedJob
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
-    let waited: Duration?
-    let runner: ClaimRunner
-    let ledger: RunLedger
+    private let waited: Duration?
+    private let runner: ClaimRunner
+    private let ledger: RunLedger
+
+    init(_ job: ClaimedJob, of claim: Claim, runner: ClaimRunner, ledger: RunLedger) {
+        self.job = job
+        self.claim = claim
+        waited = job.place == claim.jobs[0].place ? claim.waited : nil
+        self.runner = runner
+        self.ledger = ledger
+    }
 
     private var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
@@ -46,8 +54,8 @@ struct Attempt: Sendable {
                 attributes["holdfast.claim.fence"] = claim.fence.rawValue
                 attributes["holdfast.claim.waited_ms"] = claim.wasReady.milliseconds
             }
-            var traced = self
-            traced.job = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
+            let part = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
+            let traced = Attempt(part, of: claim, runner: runner, ledger: ledger)
             // Each attempt shows how its own lock was had.
             return await traced.run(handler, nil, { nil }, span)
         }
@@ -99,7 +107,7 @@ struct Attempt: Sendable {
 
     private func tryAcquire(isTraced: Bool) async -> Try {
         let start = runner.clock.now
-        let acquire = { await runner.redlock.tryAcquire(claim.key, token: makeToken(), ttl: ttl) }
+        let acquire = { [self] in await runner.redlock.tryAcquire(claim.key, token: makeToken(), ttl: ttl) }
         return Try(
             start: start,
             acquisition: isTraced ? await withSpan("acquire") { _ in await acquire() } : await acquire()
@@ -137,7 +145,7 @@ struct Attempt: Sendable {
             try await runner.redlock.keep(hold, limit: limit, watch: watch) { extended in
                 validUntil = extended.validUntil
                 noteExtension(of: extended)
-            } _: {
+            } _: { [self] in
                 // Written ahead: there is no effect without a record.
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { begun.value = try await recordAcquired(hold, since: start) }

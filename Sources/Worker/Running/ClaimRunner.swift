@@ -78,20 +78,15 @@ package final class ClaimRunner: Sendable {
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
         let end = clock.now.advanced(by: configuration.runTimeSlice)
-        let attempts = claim.jobs.indices.map { index in
-            let waited = index == 0 ? claim.waited : nil
-            return Attempt(job: claim.jobs[index], claim: claim, waited: waited, runner: self, ledger: ledger)
-        }
+        var attempts = claim.jobs.lazy.map { Attempt($0, of: claim, runner: self, ledger: ledger) }.makeIterator()
+        var next = attempts.next()
         var handedOver: Attempt.Try?
-        for (index, attempt) in attempts.enumerated() {
-            if index > 0, handedOver == nil {
-                guard mayGoOn(claim, ledger, until: end) else { return }
-                ledger.settleSoon()
-            }
-            let next = attempts.indices.contains(index + 1) ? attempts[index + 1] : nil
+        while let attempt = next {
+            next = attempts.next()
             let result = await attempt.run(handedOver) { mayGoOn(claim, ledger, until: end) ? next : nil }
-            guard result.mayGoOn else { return }
             handedOver = result.handedOver
+            guard result.mayGoOn, next != nil, handedOver != nil || mayGoOn(claim, ledger, until: end) else { return }
+            if handedOver == nil { ledger.settleSoon() }
         }
     }
 
