@@ -249,7 +249,10 @@ struct PipelineTests {
                         within: freezesFirst ? .milliseconds(20) : nil
                     ) { connection, _ in
                         kill(connection.backendID, SIGSTOP)
-                        _ = try await connection.commit(after: [.init(Statement("select 2"))], within: .milliseconds(20))
+                        _ = try await connection.commit(
+                            after: [.init(Statement("select 2"))],
+                            within: .milliseconds(20)
+                        )
                     }
                 }
             }

@@ -61,9 +61,7 @@ extension PostgresConnection {
         try flush(step)
     }
 
-    /// Hands a statement to libpq, which sends what it has room for.
-    ///
-    /// - Parameter preparation: What ``prepareIfNeeded(_:_:_:)`` returned.
+    /// Hands a statement to libpq, prepared as ``prepareIfNeeded(_:_:_:)`` has it, for ``flush(_:)`` to send.
     func put(
         _ statement: Statement,
         _ parameters: [Parameter],

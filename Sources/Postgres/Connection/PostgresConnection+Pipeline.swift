@@ -23,13 +23,12 @@ extension PostgresConnection {
         return try await perform(names[commits ? names.count - 1 : 0], within: limit, isCancellable: !commits) {
             (step) throws(PostgresError) in
             try sendAll(statements, &step)
-            let results = try collectAll(names, &step, commits: commits)
-            return try results.get()
+            return try collectAll(names, &step, commits: commits).get()
         }
     }
 
     private func sendAll(_ statements: [BoundStatement], _ step: inout Step) throws(PostgresError) {
-        // Before the first is sent: what is prepared while others run could not be told from one of their results.
+        // Before the pipeline, whose results are then the statements', one each.
         var preparations: [String?] = []
         for bound in statements {
             step.statement = bound.statement.name
@@ -69,7 +68,7 @@ extension PostgresConnection {
                 throw lost(step)
             }
         } catch {
-            // What was refused stays so, and nothing was committed.
+            // What was refused stays so, and nothing is committed.
             guard var known = refusal else {
                 var error = error
                 if commits { error.statement = names.last }

@@ -20,7 +20,9 @@ extension PostgresConnection {
         isolation: TransactionIsolation = .readCommitted,
         _ body: (PostgresConnection) async throws -> Value
     ) async throws -> Value {
-        try await withTransaction(isolation: isolation, startingWith: []) { connection, _ in try await body(connection) }
+        try await withTransaction(isolation: isolation, startingWith: []) { connection, _ in
+            try await body(connection)
+        }
     }
 
     /// Runs a transaction whose first statements are sent with its `begin`, in one round trip.
@@ -32,6 +34,7 @@ extension PostgresConnection {
     ///   - statements: The first ones.
     ///   - limit: How long `begin` and they may take together; the configuration's statement timeout when `nil`.
     ///   - body: The rest; it gets the rows of each of the first statements, in order.
+    /// - Returns: What `body` returns.
     /// - Throws: As ``withTransaction(isolation:_:)``.
     package nonisolated func withTransaction<Value>(
         isolation: TransactionIsolation = .readCommitted,
