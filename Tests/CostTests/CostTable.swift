@@ -7,8 +7,8 @@
 /// transaction takes was always the same, and may not grow at all; so were Redis commands and rows of history. Bytes of
 /// WAL were within 6 % (leases are renewed meanwhile), and of history on disk, which are whole pages, within 9 %. How many
 /// jobs share a transaction depends on the load: with many keys, sums of statements and round trips were up to 1.7 times
-/// the least, and a faster machine's transactions are smaller still; with none shared, they
-/// would be six or seven, and three.
+/// the least, and a faster machine's transactions are smaller still; with none shared, they would be six or seven, and
+/// three.
 enum CostTable {
     /// Of a job in a drain by one worker with three lock nodes; of a transaction; of submissions.
     static let path = [
