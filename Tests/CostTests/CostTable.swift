@@ -7,7 +7,8 @@
 /// transaction takes was always the same, and may not grow at all; so were Redis commands and rows of history. Bytes of
 /// WAL were within 6 % (leases are renewed meanwhile), and of history on disk, which are whole pages, within 9 %. How many
 /// jobs share a transaction depends on the load: with many keys, sums of statements and round trips were up to 1.7 times
-/// the least, and a faster machine's transactions are smaller still; with none shared, they would be six or seven.
+/// the least, and a faster machine's transactions are smaller still; with none shared, they would be six or seven, and
+/// three.
 enum CostTable {
     /// Of a job in a drain by one worker with three lock nodes; of a transaction; of submissions.
     static let path = [
@@ -18,27 +19,27 @@ enum CostTable {
         Cost("a single job: round trips", 1, 0.0),
         Cost("a single job: WAL bytes per job", 654, 0.05),
         Cost("distinct keys: statements", 0.26, 2.0),
-        Cost("distinct keys: round trips", 0.26, 2.0),
+        Cost("distinct keys: round trips", 0.103, 2.0),
         Cost("distinct keys: Redis commands", 15, 0.05),
         Cost("distinct keys: WAL bytes", 2335, 0.08),
         Cost("distinct keys: history rows", 2, 0.05),
         Cost("distinct keys: bytes of history rows", 770, 0.05),
         Cost("distinct keys: bytes of history on disk", 1049, 0.15),
         Cost("a claim: statements", 4, 0.0),
-        Cost("a claim: round trips", 4, 0.0),
+        Cost("a claim: round trips", 2, 0.0),
         Cost("a record: statements", 1, 0.0),
         Cost("a record: round trips", 1, 0.0),
         Cost("a settle: statements", 6, 0.0),
-        Cost("a settle: round trips", 6, 0.0),
+        Cost("a settle: round trips", 2, 0.0),
         Cost("runs: statements", 0.768, 2.0),
-        Cost("runs: round trips", 0.768, 2.0),
+        Cost("runs: round trips", 0.416, 2.0),
         Cost("runs: Redis commands", 15, 0.05),
         Cost("runs: WAL bytes", 2000, 0.08),
         Cost("runs: history rows", 2, 0.05),
         Cost("runs: bytes of history rows", 770, 0.05),
         Cost("runs: bytes of history on disk", 1032, 0.15),
         Cost("one key: statements", 6.1, 0.1),
-        Cost("one key: round trips", 6.1, 0.1),
+        Cost("one key: round trips", 3.04, 0.1),
         Cost("one key: Redis commands", 15, 0.05),
         Cost("one key: WAL bytes", 1957, 0.08),
         Cost("one key: history rows", 2, 0.05),

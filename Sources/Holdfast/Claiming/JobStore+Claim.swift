@@ -42,13 +42,15 @@ extension JobStore {
                 return []
             }
         }
-        let (claims, readyTimes) = try await pool.withTransaction { connection in
-            let rows = try await connection.execute(
-                QueueStatements.claimLines,
-                [.int64(worker.rawValue)] + places + [.int(limit)],
-                within: deadline
-            )
-            let readyRows = try rows.map { row in
+        let claimLines = BoundStatement(
+            QueueStatements.claimLines,
+            [.int64(worker.rawValue)] + places + [.int(limit)]
+        )
+        let (claims, readyTimes) = try await pool.withTransaction(
+            startingWith: [claimLines],
+            within: deadline
+        ) { connection, first in
+            let readyRows = try first[0].map { row in
                 (
                     queue: try row.decode(String.self, at: 3), priority: try row.decode(Int.self, at: 4),
                     readyAt: try row.decode(PostgresTimestamp.self, at: 5), row: row
@@ -60,12 +62,13 @@ extension JobStore {
             let heads = try lines.map { try $0.row.decode(Int64.self, at: 2) }
             var runs = [[ClaimedJob]](repeating: [], count: lines.count)
             if !lines.isEmpty {
-                let rows = try await connection.execute(
+                let readRuns = BoundStatement(
                     QueueStatements.readRuns,
-                    [.texts(keys), .int64s(heads), .texts(lines.map(\.queue)), .int(runLimit), .int(Self.runBytes)],
-                    within: deadline
+                    [.texts(keys), .int64s(heads), .texts(lines.map(\.queue)), .int(runLimit), .int(Self.runBytes)]
                 )
-                for row in rows { runs[try row.decode(Int.self, at: 0) - 1].append(try .read(row)) }
+                for row in try await connection.commit(after: [readRuns], within: deadline)[0] {
+                    runs[try row.decode(Int.self, at: 0) - 1].append(try .read(row))
+                }
             }
             let claims = try lines.indices.map { index in
                 let line = lines[index].row

@@ -11,13 +11,16 @@ extension JobStore {
     /// - Throws: ``PostgresError``; nothing is recorded then, unless it was the commit that got no answer.
     package func settle(_ settlements: [Settlement], inDoubt: Bool = false) async throws -> [SettlementResult] {
         guard let worker = settlements.first?.claim.worker.rawValue else { return [] }
-        return try await pool.withTransaction { connection in
+        let lines: [Parameter] = [
+            .int64(worker), .texts(settlements.map(\.claim.key.text)),
+            .int64s(settlements.map(\.claim.fence.rawValue)),
+        ]
+        return try await pool.withTransaction(
+            startingWith: [BoundStatement(SettleStatements.lock, lines)],
+            within: deadline
+        ) { connection, first in
             var results = [SettlementResult](repeating: .busy, count: settlements.count)
-            let lines: [Parameter] = [
-                .int64(worker), .texts(settlements.map(\.claim.key.text)),
-                .int64s(settlements.map(\.claim.fence.rawValue)),
-            ]
-            let locked = try await connection.execute(SettleStatements.lock, lines, within: deadline)[0]
+            let locked = first[0][0]
             // The clock was read before now: times that are counted back from here are never after the true ones.
             let clock = (reading: try locked.decode(PostgresTimestamp.self, at: 1), readBy: ContinuousClock.now)
             for place in try locked.decode([Int64].self, at: 0) {
@@ -40,44 +43,46 @@ extension JobStore {
             }
             let owned = settlements.indices.filter { results[$0] == .settled(hasMore: false) && !known.contains($0) }
             let stale = settlements.indices.filter { results[$0] == .stale && !known.contains($0) }
-            try await move(owned.map { settlements[$0] }, worker, connection)
             let events =
                 owned.flatMap { settlements[$0].events } + stale.flatMap { settlements[$0].eventsWhenRefused }
-            if !events.isEmpty {
-                _ = try await connection.execute(
-                    HistoryStatements.append,
-                    HistoryStatements.parameters(events, base: clock.reading, now: clock.readBy),
-                    within: deadline
-                )
-            }
-            for (index, start) in try await recordAcquired(owned, settlements, connection) {
-                results[index] = start.map { .acquired(at: $0) } ?? .refused
-            }
             // The line of a part stays as it is: its head is a lower bound, and each change leaves a dead row behind.
             let changed = owned.filter { settlements[$0].freesLine || settlements[$0].claim.waited != nil }
-            for place in try await moveOn(changed.map { settlements[$0] }, worker, connection) {
-                results[changed[place]] = .settled(hasMore: true)
+            var last = moves(owned.map { settlements[$0] }, worker)
+            if !events.isEmpty {
+                last.append(
+                    BoundStatement(
+                        HistoryStatements.append,
+                        HistoryStatements.parameters(events, base: clock.reading, now: clock.readBy)
+                    )
+                )
+            }
+            let acquired = owned.filter { settlements[$0].acquired != nil }
+            if !acquired.isEmpty {
+                let events = acquired.compactMap { settlements[$0].acquired }
+                last.append(
+                    BoundStatement(
+                        HistoryStatements.writeAhead,
+                        HistoryStatements.parameters(events, base: nil, now: .now)
+                    )
+                )
+            }
+            if !changed.isEmpty { last.append(moveOn(changed.map { settlements[$0] }, worker)) }
+            var rows = try await connection.commit(after: last, within: deadline)
+            if !changed.isEmpty {
+                // A row for each line that was freed with jobs left.
+                for place in try rows.removeLast().compactMap({ try $0.decodeIfPresent(Int.self, at: 0) }) {
+                    results[changed[place - 1]] = .settled(hasMore: true)
+                }
+            }
+            if !acquired.isEmpty {
+                let starts = try HistoryStatements.starts(rows.removeLast())
+                for index in acquired {
+                    let start = settlements[index].acquired.flatMap { starts[$0.value.fence] }
+                    results[index] = start.map { .acquired(at: $0) } ?? .refused
+                }
             }
             return results
         }
-    }
-
-    /// - Returns: For each settlement with the hold of the run's next job, when that began; `nil` when it is not recorded.
-    private func recordAcquired(
-        _ owned: [Int],
-        _ settlements: [Settlement],
-        _ connection: PostgresConnection
-    ) async throws -> [(index: Int, start: PostgresTimestamp?)] {
-        let acquired = owned.compactMap { index in settlements[index].acquired.map { (index: index, event: $0) } }
-        guard !acquired.isEmpty else { return [] }
-        let starts = try HistoryStatements.starts(
-            try await connection.execute(
-                HistoryStatements.writeAhead,
-                HistoryStatements.parameters(acquired.map(\.event), base: nil, now: .now),
-                within: deadline
-            )
-        )
-        return acquired.map { ($0.index, starts[$0.event.value.fence]) }
     }
 
     /// - Returns: For each settlement that is recorded, whether it was refused.
@@ -105,51 +110,47 @@ extension JobStore {
         return refused
     }
 
-    private func move(_ settlements: [Settlement], _ worker: Int64, _ connection: PostgresConnection) async throws {
+    private func moves(_ settlements: [Settlement], _ worker: Int64) -> [BoundStatement] {
+        var moves: [BoundStatement] = []
         let finished = settlements.flatMap(\.finished)
         if !finished.isEmpty {
-            _ = try await connection.execute(
-                SettleStatements.finish,
-                [
-                    .int64(worker), .int64s(finished.map(\.job.id.rawValue)), .texts(finished.map(\.state.rawValue)),
-                    .optionalTexts(finished.map { $0.error?.bounded }), .int64s(finished.map(\.job.fence.rawValue)),
-                    .int32s(finished.map { Int32($0.job.attempt) }),
-                    .optionalTimestamps(finished.map(\.startedAt)),
-                ],
-                within: deadline
+            moves.append(
+                BoundStatement(
+                    SettleStatements.finish,
+                    [
+                        .int64(worker), .int64s(finished.map(\.job.id.rawValue)),
+                        .texts(finished.map(\.state.rawValue)), .optionalTexts(finished.map { $0.error?.bounded }),
+                        .int64s(finished.map(\.job.fence.rawValue)), .int32s(finished.map { Int32($0.job.attempt) }),
+                        .optionalTimestamps(finished.map(\.startedAt)),
+                    ]
+                )
             )
         }
         let retried = settlements.compactMap(\.retried)
         if !retried.isEmpty {
-            _ = try await connection.execute(
-                SettleStatements.retry,
-                [
-                    .int64s(retried.map(\.job.id.rawValue)), .int32s(retried.map { Int32($0.attempts) }),
-                    .texts(retried.map(\.error.bounded)),
-                ],
-                within: deadline
+            moves.append(
+                BoundStatement(
+                    SettleStatements.retry,
+                    [
+                        .int64s(retried.map(\.job.id.rawValue)), .int32s(retried.map { Int32($0.attempts) }),
+                        .texts(retried.map(\.error.bounded)),
+                    ]
+                )
             )
         }
+        return moves
     }
 
-    /// - Returns: The index of each line that was freed with jobs left.
-    private func moveOn(
-        _ settlements: [Settlement],
-        _ worker: Int64,
-        _ connection: PostgresConnection
-    ) async throws -> [Int] {
-        guard !settlements.isEmpty else { return [] }
-        let rows = try await connection.execute(
+    private func moveOn(_ settlements: [Settlement], _ worker: Int64) -> BoundStatement {
+        BoundStatement(
             SettleStatements.moveOn,
             [
                 .int64(worker), .texts(settlements.map(\.claim.key.text)),
                 .int64s(settlements.map(\.claim.fence.rawValue)), .int64s(settlements.map(\.pastPlace)),
                 .bools(settlements.map(\.freesLine)), .int64s(settlements.map(\.delay.microseconds)),
                 .bools(settlements.map(\.isWaiting)),
-            ],
-            within: deadline
+            ]
         )
-        return try rows.compactMap { try $0.decodeIfPresent(Int.self, at: 0).map { $0 - 1 } }
     }
 }
 

@@ -54,32 +54,50 @@ extension PostgresConnection {
         }
     }
 
-    // Runs a command of our own, such as `commit`, and returns what the server says it did.
-    func command(_ sql: String, isCancellable: Bool) async throws(PostgresError) -> String {
-        try await perform(sql, within: nil, isCancellable: isCancellable) { (step) throws(PostgresError) in
-            guard PQsendQuery(handle.pointer, sql) == 1 else { throw lost(step) }
-            try flush(step)
-            return try collect(step).command
-        }
-    }
-
     /// Sends a statement, and prepares it first when this connection has not.
     func send(_ statement: Statement, _ parameters: [Parameter], _ step: Step) throws(PostgresError) {
-        let types = parameters.map(\.type)
-        let name = statement.isPrepared && preparesStatements ? try prepare(statement, types, step) : nil
-        let isSent = parameters.withPointers { values, lengths, formats in
-            let count = Int32(values.count)
-            return if let name {
-                PQsendQueryPrepared(handle.pointer, name, count, values, lengths, formats, 1)
-            } else {
-                PQsendQueryParams(handle.pointer, statement.sql, count, types, values, lengths, formats, 1)
-            }
-        }
-        guard isSent == 1 else { throw lost(step) }
+        let preparation = try prepareIfNeeded(statement, parameters, step)
+        try put(statement, parameters, preparedAs: preparation, step)
         try flush(step)
     }
 
-    private func prepare(_ statement: Statement, _ types: [UInt32], _ step: Step) throws(PostgresError) -> String {
+    /// Hands a statement to libpq, prepared as ``prepareIfNeeded(_:_:_:)`` has it, for ``flush(_:)`` to send.
+    func put(
+        _ statement: Statement,
+        _ parameters: [Parameter],
+        preparedAs preparation: String?,
+        _ step: Step
+    ) throws(PostgresError) {
+        let isPut = parameters.withPointers { values, lengths, formats in
+            let count = Int32(values.count)
+            return if let preparation {
+                PQsendQueryPrepared(handle.pointer, preparation, count, values, lengths, formats, 1)
+            } else {
+                PQsendQueryParams(
+                    handle.pointer,
+                    statement.sql,
+                    count,
+                    parameters.map(\.type),
+                    values,
+                    lengths,
+                    formats,
+                    1
+                )
+            }
+        }
+        guard isPut == 1 else { throw lost(step) }
+    }
+
+    /// Prepares a statement when it is to be prepared, and this connection has not.
+    ///
+    /// - Returns: What the server calls it; `nil` when it is not prepared.
+    func prepareIfNeeded(
+        _ statement: Statement,
+        _ parameters: [Parameter],
+        _ step: Step
+    ) throws(PostgresError) -> String? {
+        guard statement.isPrepared, preparesStatements else { return nil }
+        let types = parameters.map(\.type)
         let key = PreparedKey(name: statement.name, types: types)
         if let known = prepared[key] {
             precondition(known.sql == statement.sql, "two statements are called \(statement.name)")

@@ -15,6 +15,8 @@ package actor PostgresConnection {
     let preparesStatements: Bool
     /// What this connection has prepared.
     var prepared: [PreparedKey: Preparation] = [:]
+    /// Whether the last transaction that was begun has been committed.
+    var isCommitted = false
     private let condition = Condition()
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }

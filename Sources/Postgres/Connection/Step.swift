@@ -5,8 +5,8 @@ struct Step {
     /// How often a wait looks whether its task was cancelled and the server took no notice.
     private static let glance = Duration.milliseconds(250)
 
-    /// The name of what is being run.
-    let statement: String
+    /// The name of what is being run, or waited for.
+    var statement: String
     /// The number by which it is cancelled.
     let number: UInt64
     /// How long it may take in all.

@@ -58,6 +58,20 @@ package final class PostgresPool: Sendable {
         try await withConnection { try await $0.withTransaction(isolation: isolation, body) }
     }
 
+    /// Runs a transaction on a connection of the pool; its first statements are sent with its `begin`.
+    ///
+    /// - Throws: As ``withConnection(_:)`` and ``PostgresConnection/withTransaction(isolation:startingWith:within:_:)``.
+    package func withTransaction<Value>(
+        isolation: TransactionIsolation = .readCommitted,
+        startingWith statements: [BoundStatement],
+        within limit: Duration? = nil,
+        _ body: (_ connection: PostgresConnection, _ first: [Rows]) async throws -> Value
+    ) async throws -> Value {
+        try await withConnection {
+            try await $0.withTransaction(isolation: isolation, startingWith: statements, within: limit, body)
+        }
+    }
+
     /// Runs one statement on a connection of the pool.
     ///
     /// - Throws: As ``PostgresConnection/execute(_:_:within:)``, or when there is no connection.
