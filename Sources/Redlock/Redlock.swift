@@ -180,6 +180,14 @@ public final class Redlock: Sendable {
         let start = clock.now
         let question = LockQuestion(.extend, names: hold.names, token: hold.token, ttl: hold.ttl)
         let ballots = await ask(question, within: limit)
+        return judge(&hold, ballots, asked: start)
+    }
+
+    /// Judges the votes on an extension.
+    ///
+    /// Not inlined: what it needs for a moment would stay in the memory of each task that keeps a hold.
+    @inline(never)
+    private func judge(_ hold: inout Hold, _ ballots: [Ballot], asked start: ContinuousClock.Instant) -> Extension {
         let now = clock.now
         hold.votes = ballots.indices.map { index in
             Vote(

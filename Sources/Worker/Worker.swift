@@ -8,7 +8,7 @@ import ServiceLifecycle
 import Tracing
 
 /// Claims lines, takes the lock of each job's key, runs its task, and settles.
-package struct Worker: Service {
+package final class Worker: Service {
     /// How often lines are looked for that a claim of ours took unnoticed: at most, and for a while after a claim that got
     /// no answer.
     private static let giveUpInterval: (usual: Duration, inDoubt: Duration) = (.seconds(60), .seconds(10))
@@ -88,12 +88,12 @@ package struct Worker: Service {
             logger: logger
         )
         await withDiscardingTaskGroup { group in
-            group.addTask { await keepLease(id, leadership) }
-            group.addTask { await lead(id, leadership) { signal.yield() } }
-            group.addTask { await control.serve(id, interval: configuration.pollInterval) }
-            group.addTask { await listen(signal) }
-            group.addTask { await wakeups.run() }
-            group.addTask { await poll(signal) }
+            group.addTask { [self] in await keepLease(id, leadership) }
+            group.addTask { [self] in await lead(id, leadership) { signal.yield() } }
+            group.addTask { [self] in await control.serve(id, interval: configuration.pollInterval) }
+            group.addTask { [self] in await listen(signal) }
+            group.addTask { [self] in await wakeups.run() }
+            group.addTask { [self] in await poll(signal) }
             await runner.settlingParts { await serve(id, runner, signals, signal, logger) }
             group.cancelAll()
         }
@@ -164,7 +164,7 @@ package struct Worker: Service {
                 metrics.claimed(claims)
                 if JobTrace.isOn { for claim in claims { claim.trace(since: start) } }
                 for claim in claims {
-                    group.addTask(executorPreference: executor) {
+                    group.addTask(executorPreference: executor) { [self] in
                         let settlement = await runner.run(claim) {
                             running.freeSlot()
                             metrics.slotsUsed.decrement()

@@ -218,12 +218,6 @@ struct RealRedisTests {
             #expect(
                 try await node.send(RedisCommand("SCRIPT", "LOAD", script.source), within: ample).string == script.hash
             )
-            _ = try await node.send(RedisCommand("SCRIPT", "FLUSH"), within: ample)
-            for _ in 0..<2 {
-                let inputs = (0..<100).map { RedisScript.Input(keys: ["batch-\($0)"], arguments: ["\($0)"]) }
-                let replies = try await node.evaluate(script, batch: inputs, within: ample)
-                #expect(replies.map { $0.elements?[0].string } == (0..<100).map { "batch-\($0)" })
-            }
             let bad = try await node.evaluate(RedisScript("return nonsense("), keys: [], within: ample)
             #expect(bad.error?.code == "ERR")
         }

@@ -41,10 +41,13 @@ package struct Settler: Sendable {
     /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds. The hold of the
     /// run's next job is recorded at the first try, or not at all.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
-    package func settle(_ settlement: Settlement) async -> SettlementResult? {
-        guard JobTrace.isOn else { return await settleUntilRecorded(Box(settlement)) }
-        let jobs = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
-        let settlement = Box(settlement)
+    package func settle(_ settlement: Box<Settlement>) async -> SettlementResult? {
+        JobTrace.isOn ? await settleTraced(settlement) : await settleUntilRecorded(settlement)
+    }
+
+    private func settleTraced(_ settlement: Box<Settlement>) async -> SettlementResult? {
+        let (finished, retried) = (settlement.value.finished, settlement.value.retried)
+        let jobs = finished.map(\.job) + (retried.map { [$0.job] } ?? [])
         guard let first = jobs.first else { return await settleUntilRecorded(settlement) }
         return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
             // One transaction for all of them: a part of the first one's trace, and linked to the others'.
@@ -55,12 +58,26 @@ package struct Settler: Sendable {
         }
     }
 
-    private func settleUntilRecorded(_ first: Box<Settlement>) async -> SettlementResult? {
-        var settlement = first
+    private func settleUntilRecorded(_ settlement: Box<Settlement>) async -> SettlementResult? {
+        do {
+            let result = try await batches.submit(settlement)
+            metrics.count(result, of: settlement.value)
+            return result == .busy ? await settleAgain(settlement, inDoubt: false) : result
+        } catch {
+            delayed(settlement, error)
+            return await settleAgain(withoutAcquired(settlement), inDoubt: true)
+        }
+    }
+
+    private func settleAgain(_ settlement: Box<Settlement>, inDoubt: Bool) async -> SettlementResult? {
+        var settlement = settlement
         var backoff: Duration = .milliseconds(20)
-        var inDoubt = false
+        var inDoubt = inDoubt
         var end: ContinuousClock.Instant?
         while true {
+            let pause = backoff * (0.5 + chance() / 2)
+            // A task of its own, because a cancelled one does not sleep.
+            await Task { [clock] in try? await clock.sleep(for: pause) }.value
             do {
                 // After a failure alone, so that one that cannot be recorded does not hold back the others.
                 let result =
@@ -68,36 +85,38 @@ package struct Settler: Sendable {
                 metrics.count(result, of: settlement.value)
                 guard result == .busy else { return result }
             } catch {
-                metrics.failed.increment()
-                if !inDoubt {
-                    logger.warning(
-                        "Settlement delayed",
-                        metadata: ["job.key": "\(settlement.value.claim.key)", "error": "\(error)"]
-                    )
-                }
+                if !inDoubt { delayed(settlement, error) } else { metrics.failed.increment() }
                 inDoubt = true
-                if settlement.value.acquired != nil {
-                    var rest = settlement.value
-                    rest.acquired = nil
-                    settlement = Box(rest)
-                }
+                settlement = withoutAcquired(settlement)
                 backoff = min(backoff * 2, .seconds(2))
             }
-            if Task.isCancelled {
-                let limit = end ?? clock.now.advanced(by: .seconds(5))
-                end = limit
-                guard clock.now < limit else {
-                    logger.error(
-                        "Settlement given up, its line is left to rescue",
-                        metadata: ["job.key": "\(settlement.value.claim.key)"]
-                    )
-                    return nil
-                }
+            guard Task.isCancelled else { continue }
+            let limit = end ?? clock.now.advanced(by: .seconds(5))
+            end = limit
+            guard clock.now < limit else {
+                logger.error(
+                    "Settlement given up, its line is left to rescue",
+                    metadata: ["job.key": "\(settlement.value.claim.key)"]
+                )
+                return nil
             }
-            let pause = backoff * (0.5 + chance() / 2)
-            // A task of its own, because a cancelled one does not sleep.
-            await Task { [clock] in try? await clock.sleep(for: pause) }.value
         }
+    }
+
+    private func delayed(_ settlement: Box<Settlement>, _ error: any Error) {
+        metrics.failed.increment()
+        logger.warning(
+            "Settlement delayed",
+            metadata: ["job.key": "\(settlement.value.claim.key)", "error": "\(error)"]
+        )
+    }
+
+    /// The run's next job is not started after a failure.
+    private func withoutAcquired(_ settlement: Box<Settlement>) -> Box<Settlement> {
+        guard settlement.value.acquired != nil else { return settlement }
+        var rest = settlement.value
+        rest.acquired = nil
+        return Box(rest)
     }
 
     private func settleAlone(_ settlement: Box<Settlement>) async throws -> SettlementResult {

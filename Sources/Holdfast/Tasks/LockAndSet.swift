@@ -2,7 +2,7 @@ import Redis
 import Redlock
 
 /// The built-in task: writes the value under its key, fenced, then waits for a simulated asynchronous job.
-package struct LockAndSet: TaskHandler {
+package struct LockAndSet: BriefTask {
     package static let kind = "lockAndSet"
 
     private let values: ValueStore

@@ -78,8 +78,13 @@ package final class GroupCommit<Item: Sendable, Output: Sendable>: Sendable {
     /// - Returns: The item's output.
     /// - Throws: ``GroupCommitFull``, or what the batch threw.
     package func submit(_ item: Item) async throws -> Output {
-        let turn = await nextTurn(item)
-        if case .done(let result) = turn { return try result.get() }
+        switch await nextTurn(item) {
+        case .done(let result): try result.get()
+        case .lead: try await lead(item)
+        }
+    }
+
+    private func lead(_ item: Item) async throws -> Output {
         let others = takeOthers(besides: weight(item))
         let items = [item] + others.map(\.item)
         let result = await Task { [perform, metrics] in

@@ -10,15 +10,10 @@ extension RedisNode {
     ///   - command: The command.
     ///   - limit: How long the reply is waited for, from now. Before the first attempt to connect has ended it covers
     ///     the wait for that, too.
-    ///   - isCancellable: Whether a caller that is cancelled stops waiting.
     /// - Returns: The reply; an error reply is one, too.
     /// - Throws: ``RedisError`` when there is no reply.
-    package func send(
-        _ command: RedisCommand,
-        within limit: Duration,
-        isCancellable: Bool = true
-    ) async throws(RedisError) -> RedisReply {
-        switch await exchange(RedisCommands(command), isBatch: false, within: limit, isCancellable) {
+    package func send(_ command: RedisCommand, within limit: Duration) async throws(RedisError) -> RedisReply {
+        switch await exchange(RedisCommands(command), isBatch: false, within: limit) {
         case .success(.one(let reply)): return reply
         case .success(.batch): preconditionFailure("one command has one reply")
         case .failure(let error): throw error
@@ -35,7 +30,7 @@ extension RedisNode {
     /// - Throws: ``RedisError`` when one reply or more is missing.
     package func send(_ commands: [RedisCommand], within limit: Duration) async throws(RedisError) -> [RedisReply] {
         guard !commands.isEmpty else { return [] }
-        switch await exchange(RedisCommands(commands), isBatch: true, within: limit, true) {
+        switch await exchange(RedisCommands(commands), isBatch: true, within: limit) {
         case .success(.batch(let replies)): return replies
         case .success(.one): preconditionFailure("a batch has a list of replies")
         case .failure(let error): throw error
@@ -72,23 +67,17 @@ extension RedisNode {
     private func exchange(
         _ commands: RedisCommands,
         isBatch: Bool,
-        within limit: Duration,
-        _ isCancellable: Bool
+        within limit: Duration
     ) async -> Call.Outcome {
         guard limit > .zero else { return .failure(failure(.deadline, "within \(limit.milliseconds)")) }
         let call = Call(within: limit)
-        guard isCancellable else { return await answer(to: call, commands, isBatch: isBatch) }
         return await withTaskCancellationHandler {
-            await answer(to: call, commands, isBatch: isBatch)
+            await withCheckedContinuation { continuation in
+                call.wait { continuation.resume(returning: $0) }
+                submit(call, commands, isBatch: isBatch)
+            }
         } onCancel: {
             cancel(call)
-        }
-    }
-
-    private func answer(to call: Call, _ commands: RedisCommands, isBatch: Bool) async -> Call.Outcome {
-        await withCheckedContinuation { continuation in
-            call.wait { continuation.resume(returning: $0) }
-            submit(call, commands, isBatch: isBatch)
         }
     }
 

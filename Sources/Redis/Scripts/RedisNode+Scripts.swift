@@ -1,50 +1,42 @@
 extension RedisNode {
     /// Runs a script: by its hash, and by its source on a node that does not know it (restarted nodes forget scripts).
     ///
+    /// A caller that is cancelled waits all the same: what the script did is to be known.
+    ///
     /// - Parameters:
     ///   - script: The script.
     ///   - keys: `KEYS` in the script.
     ///   - arguments: `ARGV` in the script.
     ///   - limit: How long the reply is waited for, from now, the second try included.
-    ///   - isCancellable: Whether a caller that is cancelled stops waiting.
     /// - Returns: The reply; an error reply is one, too.
     /// - Throws: ``RedisError`` when there is no reply.
     package func evaluate(
         _ script: RedisScript,
         keys: [String],
         arguments: [any RedisArgument] = [],
-        within limit: Duration,
-        isCancellable: Bool = true
+        within limit: Duration
     ) async throws(RedisError) -> RedisReply {
-        let start = ContinuousClock.now
         let input = RedisScript.Input(keys: keys, arguments: arguments)
-        let reply = try await send(script.evaluationByHash(input), within: limit, isCancellable: isCancellable)
-        guard reply.isUnknownScript else { return reply }
-        let left = limit - start.duration(to: .now)
-        return try await send(script.evaluationBySource(input), within: left, isCancellable: isCancellable)
+        let result = await withCheckedContinuation { continuation in
+            evaluate(script, input, within: limit) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
     }
 
-    /// Runs a script once for each input, all in one send.
-    ///
-    /// - Parameters:
-    ///   - script: The script.
-    ///   - batch: What each run is given.
-    ///   - limit: How long all the replies are waited for, from now, the second tries included.
-    /// - Returns: One reply for each run, in the inputs' order; error replies are replies.
-    /// - Throws: ``RedisError`` when one reply or more is missing.
-    package func evaluate(
+    private func evaluate(
         _ script: RedisScript,
-        batch: [RedisScript.Input],
-        within limit: Duration
-    ) async throws(RedisError) -> [RedisReply] {
+        _ input: RedisScript.Input,
+        within limit: Duration,
+        completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) {
         let start = ContinuousClock.now
-        var replies = try await send(batch.map(script.evaluationByHash), within: limit)
-        let unknown = replies.indices.filter { replies[$0].isUnknownScript }
-        guard !unknown.isEmpty else { return replies }
-        let again = unknown.map { script.evaluationBySource(batch[$0]) }
-        let left = limit - start.duration(to: .now)
-        for (index, reply) in zip(unknown, try await send(again, within: left)) { replies[index] = reply }
-        return replies
+        _ = send(RedisCommands(script.evaluationByHash(input)), within: limit) { [self] result in
+            guard case .success(let replies) = result, replies[0].isUnknownScript else {
+                return completion(result.map { $0[0] })
+            }
+            let left = max(limit - start.duration(to: .now), .milliseconds(1))
+            _ = send(RedisCommands(script.evaluationBySource(input)), within: left) { completion($0.map { $0[0] }) }
+        }
     }
 }
 

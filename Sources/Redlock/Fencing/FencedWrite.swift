@@ -95,9 +95,12 @@ public struct FencedWrite: Sendable {
             Self.script,
             keys: [key.text, Self.fencePrefix + key.text],
             arguments: [value, String(fence.rawValue)],
-            within: deadline,
-            isCancellable: false
+            within: deadline
         )
+        return try outcome(reply)
+    }
+
+    private func outcome(_ reply: RedisReply) throws(RedisError) -> Outcome {
         switch reply {
         case .null: return .written
         case .bulk: return .refused(highest: Fence(reply.string.flatMap { Int64($0) } ?? .max))

@@ -69,7 +69,7 @@ extension Redlock {
             // The body is cancelled with the task; what it does until it ends is guarded by its fence.
             if watch.isOver || Task.isCancelled { return nil }
             let now = clock.now
-            if let end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+            if let end, now >= end { return overrun(hold) }
             guard now < lastMoment else { return loss(of: hold, at: now) }
             // Nodes that don't answer must not delay the cancellation.
             switch await extend(&hold, within: now.duration(to: lastMoment)) {
@@ -79,7 +79,7 @@ extension Redlock {
             case .denied where Task.isCancelled, .gone where Task.isCancelled:
                 return nil
             case .denied:
-                logger.warning("Hold not extended", metadata: metadata(of: hold))
+                warn("Hold not extended", hold)
                 next = clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
             case .gone:
                 return loss(of: hold, at: clock.now)
@@ -87,15 +87,25 @@ extension Redlock {
         }
     }
 
+    // Not inlined: what they need for a moment would stay in the memory of each task that keeps a hold.
+
+    @inline(never)
     private func loss(of hold: Hold, at now: ContinuousClock.Instant) -> LockError {
-        logger.warning("Hold lost", metadata: metadata(of: hold))
+        warn("Hold lost", hold)
         return LockError(.lost, keys: hold.keys, votes: hold.votes, margin: now.duration(to: hold.validUntil))
     }
 
-    private func metadata(of hold: Hold) -> Logger.Metadata {
-        [
-            "job.key": "\(hold.keys.map(\.text).joined(separator: ", "))",
-            "lock.votes": "\(hold.votes.summary)",
-        ]
+    @inline(never)
+    private func overrun(_ hold: Hold) -> LockError { LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+
+    @inline(never)
+    private func warn(_ message: Logger.Message, _ hold: Hold) {
+        logger.warning(
+            message,
+            metadata: [
+                "job.key": "\(hold.keys.map(\.text).joined(separator: ", "))",
+                "lock.votes": "\(hold.votes.summary)",
+            ]
+        )
     }
 }

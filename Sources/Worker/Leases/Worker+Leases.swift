@@ -9,7 +9,7 @@ extension Worker {
     ///
     /// - Returns: The worker's number; `nil` when it was shut down first.
     func register() async -> WorkerID? {
-        await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown { [self] in
             var hasWarned = false
             while !Task.isCancelled {
                 do {

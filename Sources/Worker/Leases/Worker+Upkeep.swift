@@ -25,8 +25,8 @@ extension Worker {
     ///   - onReady: Called when there are lines to be claimed.
     func lead(_ id: WorkerID, _ leadership: Leadership, onReady: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await letJobsJoin(leadership, onReady) }
-            group.addTask { await sealHistory(leadership) }
+            group.addTask { [self] in await letJobsJoin(leadership, onReady) }
+            group.addTask { [self] in await sealHistory(leadership) }
             await keepUp(id, leadership, onReady)
             group.cancelAll()
         }

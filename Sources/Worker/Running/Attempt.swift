@@ -9,15 +9,15 @@ import Tracing
 /// One attempt of a job: acquire, record, run, release, note what became of it.
 final class Attempt: Sendable {
     /// How long a job of a kind that this worker does not know is left to the others.
-    private static let unknownKindDelay: Duration = .seconds(5)
+    static let unknownKindDelay: Duration = .seconds(5)
 
     /// In an attempt that is traced, a part of the attempt's span, as its task and its settle are.
     let job: ClaimedJob
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
-    private let waited: Duration?
-    private let runner: ClaimRunner
-    private let ledger: RunLedger
+    let waited: Duration?
+    let runner: ClaimRunner
+    let ledger: RunLedger
 
     init(_ job: ClaimedJob, of claim: Claim, runner: ClaimRunner, ledger: RunLedger) {
         self.job = job
@@ -27,7 +27,7 @@ final class Attempt: Sendable {
         self.ledger = ledger
     }
 
-    private var logger: Logger { job.logger(runner.logger, key: claim.key) }
+    var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
     /// A try for the lock.
     struct Try: Sendable {
@@ -43,8 +43,12 @@ final class Attempt: Sendable {
     /// - Returns: Whether the next job of the line may run now, and the try for its lock, if that was made.
     func run(_ handedOver: Try?, next: () -> Attempt?) async -> (mayGoOn: Bool, handedOver: Try?) {
         guard let handler else { return (end(), nil) }
-        guard JobTrace.isOn else { return await run(handler, handedOver, next, nil) }
-        return await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
+        return JobTrace.isOn ? await runTraced(handler) : await run(handler, handedOver, next, nil)
+    }
+
+    /// Each attempt shows how its own lock was had, and none hands it over.
+    private func runTraced(_ handler: any TaskHandler) async -> (mayGoOn: Bool, handedOver: Try?) {
+        await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
             span.updateAttributes { attributes in
                 attributes["holdfast.job.id"] = job.id.rawValue
                 attributes["holdfast.job.kind"] = job.kind
@@ -56,7 +60,6 @@ final class Attempt: Sendable {
             }
             let part = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
             let traced = Attempt(part, of: claim, runner: runner, ledger: ledger)
-            // Each attempt shows how its own lock was had.
             return await traced.run(handler, nil, { nil }, span)
         }
     }
@@ -64,24 +67,6 @@ final class Attempt: Sendable {
     /// The code to run; `nil` when the attempt is over before it has begun.
     private var handler: (any TaskHandler)? {
         job.isCancelled || job.attempt > job.maxAttempts ? nil : runner.handlers[job.kind]
-    }
-
-    /// Ends an attempt that is not to be begun.
-    ///
-    /// - Returns: Whether the next job of the line may run now.
-    private func end() -> Bool {
-        if job.isCancelled {
-            ledger.note { $0.finish(job, .cancelled) }
-            return true
-        }
-        if job.attempt > job.maxAttempts {
-            ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
-            return true
-        }
-        let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
-        logger.warning("No handler for this kind of job; it waits for a worker that has one")
-        ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
-        return false
     }
 
     private func run(
@@ -185,17 +170,10 @@ final class Attempt: Sendable {
 
     /// A job's own code may hold its thread: it is not run where lock nodes' answers come in.
     private func run(_ handler: any TaskHandler, _ context: TaskContext, isTraced: Bool) async throws {
-        try await withTaskExecutorPreference(runner.taskExecutor) {
+        try await withTaskExecutorPreference(runner.executor(for: job.kind)) {
             guard isTraced else { return try await handler.run(context) }
             try await withSpan("task") { _ in try await handler.run(context) }
         }
-    }
-
-    /// A logger is made for each message: that costs more than a message that is not wanted should.
-    private func debug(_ message: Logger.Message, _ votes: [Vote], _ metadata: @autoclosure () -> Logger.Metadata = [:])
-    {
-        guard runner.logger.logLevel <= .debug else { return }
-        logger.debug(message, metadata: metadata().merging(["lock.votes": "\(votes.summary)"]) { $1 })
     }
 
     private func recordAcquired(
@@ -214,122 +192,6 @@ final class Attempt: Sendable {
         }
     }
 
-    private func acquiredEvent(_ hold: Hold, since start: ContinuousClock.Instant) -> Box<LockEvent> {
-        var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
-        event.token = hold.token
-        event.votes = hold.votes
-        event.validity = hold.acquiredAt.duration(to: hold.validUntil)
-        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
-        event.waited = wait
-        runner.metrics.acquired(after: wait)
-        return Box(event)
-    }
-
-    private func noteExtension(of hold: Hold) {
-        let now = runner.clock.now
-        var event = LockEvent(.extended, job, of: claim, at: now)
-        event.validity = now.duration(to: hold.validUntil)
-        event.token = hold.token
-        event.votes = hold.votes
-        event.held = hold.acquiredAt.duration(to: now)
-        ledger.note { $0.record(event) }
-        ledger.settleSoon()
-    }
-
-    private func noteEnd(
-        of hold: Hold,
-        at moment: ContinuousClock.Instant,
-        _ outcome: Outcome,
-        _ votes: [Vote],
-        begun: PostgresTimestamp?
-    ) {
-        var event = LockEvent(outcome.endOfHold, job, of: claim, at: moment)
-        event.token = hold.token
-        event.votes = votes
-        event.outcome = outcome.name
-        event.held = hold.acquiredAt.duration(to: moment)
-        event.reason = outcome.reason
-        event.notBefore = begun
-        if case .lost(let margin) = outcome { event.validity = margin }
-        ledger.note { $0.record(event) }
-        debug("Lock released", votes, ["job.outcome": "\(outcome.name)"])
-    }
-
-    /// Notes what becomes of the job.
-    ///
-    /// - Returns: Whether the next job of the line may run now.
-    private func conclude(_ outcome: Outcome, startedAt: PostgresTimestamp?) -> Bool {
-        switch outcome {
-        case .succeeded:
-            ledger.note { $0.finish(job, .succeeded, startedAt: startedAt) }
-            return true
-        case .interrupted:
-            giveBack(after: .zero)
-            return false
-        case .outage(let reason):
-            logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
-            giveBack(after: .seconds(1) * (0.5 + runner.redlock.configuration.chance() / 2))
-            return false
-        case .stale(let reason):
-            noteRefusal(reason)
-            return false
-        case .refused(let reason):
-            return fail(reason, startedAt)
-        case .cancelled:
-            logger.info("Job cancelled")
-            ledger.note { $0.finish(job, .cancelled, startedAt: startedAt) }
-            return true
-        case .said(.snoozed(let delay, let reason)):
-            ledger.note { $0.retry(job, error: reason, after: max(delay, .zero), counts: false) }
-            return false
-        case .said(.retried(let delay, let reason)):
-            return fail(reason, startedAt, retryAfter: max(delay, .zero))
-        case .said(.failed(let reason)):
-            return failForGood(reason, startedAt)
-        case .lost, .overrun, .failed:
-            return fail(outcome.reason ?? outcome.name, startedAt)
-        }
-    }
-
-    private func noteRefusal(_ reason: String) {
-        var event = LockEvent(.refused, job, of: claim, at: runner.clock.now)
-        event.reason = reason
-        ledger.note { $0.record(event) }
-    }
-
-    private func fail(_ reason: String, _ startedAt: PostgresTimestamp?, retryAfter delay: Duration? = nil) -> Bool {
-        guard job.attempt < job.maxAttempts else { return failForGood(reason, startedAt) }
-        logger.info("Attempt failed, to be retried", metadata: ["error": "\(reason)"])
-        let delay = delay ?? RetryBackoff.delay(afterAttempt: job.attempt, runner.redlock.configuration.chance())
-        ledger.note { $0.retry(job, error: reason, after: delay) }
-        return false
-    }
-
-    private func failForGood(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {
-        logger.info("Job failed", metadata: ["error": "\(reason)"])
-        ledger.note { $0.finish(job, .failed, error: reason, startedAt: startedAt) }
-        return true
-    }
-
-    /// Puts the job back at its place, with no attempt burned.
-    private func giveBack(after delay: Duration) {
-        ledger.note { $0.delay = delay }
-    }
-
-    private func wait(_ votes: [Vote]) {
-        debug("Kept out by another holder", votes)
-        let delay = runner.redlock.configuration.nextRetryDelay()
-        ledger.note { settlement in
-            if waited == nil {
-                var event = LockEvent(.waiting, job, of: claim, at: runner.clock.now)
-                event.votes = votes
-                event.reason = "another holds the lock"
-                settlement.record(event)
-            }
-            settlement.isWaiting = true
-            settlement.delay = delay
-        }
-    }
 }
 
 /// A value that two tasks share.

@@ -11,7 +11,8 @@ package final class ClaimRunner: Sendable {
     let history: LockHistory
     let settler: Settler
     let work: RunningWork
-    let taskExecutor: (any TaskExecutor)?
+    private let taskExecutor: (any TaskExecutor)?
+    private let briefKinds: Set<String>
     let clock: any MonotonicClock
     let logger: Logger
     let metrics = WorkerMetrics()
@@ -24,7 +25,7 @@ package final class ClaimRunner: Sendable {
     ///   - history: Where acquisitions are written ahead.
     ///   - settler: Records what became of the jobs.
     ///   - work: The tasks that run, and what is asked of them.
-    ///   - taskExecutor: Where a job's own code runs; `nil` for where all else does.
+    ///   - taskExecutor: Where a job's own code runs, unless that is brief; `nil` for where all else does.
     ///   - clock: Measures what `redlock` does; a simulation passes its own.
     ///   - logger: For each job.
     package init(
@@ -45,9 +46,13 @@ package final class ClaimRunner: Sendable {
         self.settler = settler
         self.work = work
         self.taskExecutor = taskExecutor
+        briefKinds = Set(handlers.filter { $0.value is any BriefTask }.keys)
         self.clock = clock
         self.logger = logger
     }
+
+    /// Where the code of a kind of job runs; `nil` for where all else does.
+    func executor(for kind: String) -> (any TaskExecutor)? { briefKinds.contains(kind) ? nil : taskExecutor }
 
     /// Settles parts of runs while `body` runs claims.
     package func settlingParts(_ body: () async -> Void) async {
@@ -73,7 +78,7 @@ package final class ClaimRunner: Sendable {
         await attemptAll(claim, ledger)
         onEnd()
         let last = await ledger.takeLast()
-        return (await settler.settle(last), last.delay)
+        return (await settler.settle(last), last.value.delay)
     }
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {

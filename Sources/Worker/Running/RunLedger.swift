@@ -77,7 +77,7 @@ final class RunLedger: Sendable {
     }
 
     /// Waits until no part is being settled, and takes the last settlement, which frees the line.
-    func takeLast() async -> Settlement {
+    func takeLast() async -> Box<Settlement> {
         await withCheckedContinuation { waiting in
             let isSettling = state.withLock { state in
                 state.isOver = true
@@ -88,11 +88,11 @@ final class RunLedger: Sendable {
         }
         return state.withLock { state in
             state.pending.freesLine = true
-            return state.pending
+            return Box(state.pending)
         }
     }
 
-    private func takePart() -> (Settlement, Acquired?)? {
+    private func takePart() -> (Box<Settlement>, Acquired?)? {
         state.withLock { state in
             guard !state.isSettling, !state.isOver else { return nil }
             var part = state.pending.takePart()
@@ -100,7 +100,7 @@ final class RunLedger: Sendable {
             part.acquired = acquired?.event
             guard !part.isEmpty else { return nil }
             state.isSettling = true
-            return (part, acquired)
+            return (Box(part), acquired)
         }
     }
 }

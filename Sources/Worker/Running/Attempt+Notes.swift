@@ -1,0 +1,161 @@
+import Holdfast
+import Logging
+import Postgres
+import Redlock
+
+/// What an attempt notes of itself.
+///
+/// None of it is inlined into the code that waits: what it needs for a moment would stay in the memory of each job that runs.
+extension Attempt {
+    /// Ends an attempt that is not to be begun.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    @inline(never)
+    func end() -> Bool {
+        if job.isCancelled {
+            ledger.note { $0.finish(job, .cancelled) }
+            return true
+        }
+        if job.attempt > job.maxAttempts {
+            ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
+            return true
+        }
+        let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
+        logger.warning("No handler for this kind of job; it waits for a worker that has one")
+        ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
+        return false
+    }
+
+    @inline(never)
+    func acquiredEvent(_ hold: Hold, since start: ContinuousClock.Instant) -> Box<LockEvent> {
+        var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
+        event.token = hold.token
+        event.votes = hold.votes
+        event.validity = hold.acquiredAt.duration(to: hold.validUntil)
+        let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
+        event.waited = wait
+        runner.metrics.acquired(after: wait)
+        return Box(event)
+    }
+
+    @inline(never)
+    func noteExtension(of hold: Hold) {
+        let now = runner.clock.now
+        var event = LockEvent(.extended, job, of: claim, at: now)
+        event.validity = now.duration(to: hold.validUntil)
+        event.token = hold.token
+        event.votes = hold.votes
+        event.held = hold.acquiredAt.duration(to: now)
+        ledger.note { $0.record(event) }
+        ledger.settleSoon()
+    }
+
+    @inline(never)
+    func noteEnd(
+        of hold: Hold,
+        at moment: ContinuousClock.Instant,
+        _ outcome: Outcome,
+        _ votes: [Vote],
+        begun: PostgresTimestamp?
+    ) {
+        var event = LockEvent(outcome.endOfHold, job, of: claim, at: moment)
+        event.token = hold.token
+        event.votes = votes
+        event.outcome = outcome.name
+        event.held = hold.acquiredAt.duration(to: moment)
+        event.reason = outcome.reason
+        event.notBefore = begun
+        if case .lost(let margin) = outcome { event.validity = margin }
+        ledger.note { $0.record(event) }
+        debug("Lock released", votes, ["job.outcome": "\(outcome.name)"])
+    }
+
+    /// Notes what becomes of the job.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    @inline(never)
+    func conclude(_ outcome: Outcome, startedAt: PostgresTimestamp?) -> Bool {
+        switch outcome {
+        case .succeeded:
+            ledger.note { $0.finish(job, .succeeded, startedAt: startedAt) }
+            return true
+        case .interrupted:
+            giveBack(after: .zero)
+            return false
+        case .outage(let reason):
+            logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
+            giveBack(after: .seconds(1) * (0.5 + runner.redlock.configuration.chance() / 2))
+            return false
+        case .stale(let reason):
+            noteRefusal(reason)
+            return false
+        case .refused(let reason):
+            return fail(reason, startedAt)
+        case .cancelled:
+            logger.info("Job cancelled")
+            ledger.note { $0.finish(job, .cancelled, startedAt: startedAt) }
+            return true
+        case .said(.snoozed(let delay, let reason)):
+            ledger.note { $0.retry(job, error: reason, after: max(delay, .zero), counts: false) }
+            return false
+        case .said(.retried(let delay, let reason)):
+            return fail(reason, startedAt, retryAfter: max(delay, .zero))
+        case .said(.failed(let reason)):
+            return failForGood(reason, startedAt)
+        case .lost, .overrun, .failed:
+            return fail(outcome.reason ?? outcome.name, startedAt)
+        }
+    }
+
+    @inline(never)
+    func noteRefusal(_ reason: String) {
+        var event = LockEvent(.refused, job, of: claim, at: runner.clock.now)
+        event.reason = reason
+        ledger.note { $0.record(event) }
+    }
+
+    @inline(never)
+    func fail(_ reason: String, _ startedAt: PostgresTimestamp?, retryAfter delay: Duration? = nil) -> Bool {
+        guard job.attempt < job.maxAttempts else { return failForGood(reason, startedAt) }
+        logger.info("Attempt failed, to be retried", metadata: ["error": "\(reason)"])
+        let delay = delay ?? RetryBackoff.delay(afterAttempt: job.attempt, runner.redlock.configuration.chance())
+        ledger.note { $0.retry(job, error: reason, after: delay) }
+        return false
+    }
+
+    @inline(never)
+    func failForGood(_ reason: String, _ startedAt: PostgresTimestamp?) -> Bool {
+        logger.info("Job failed", metadata: ["error": "\(reason)"])
+        ledger.note { $0.finish(job, .failed, error: reason, startedAt: startedAt) }
+        return true
+    }
+
+    /// Puts the job back at its place, with no attempt burned.
+    @inline(never)
+    func giveBack(after delay: Duration) {
+        ledger.note { $0.delay = delay }
+    }
+
+    @inline(never)
+    func wait(_ votes: [Vote]) {
+        debug("Kept out by another holder", votes)
+        let delay = runner.redlock.configuration.nextRetryDelay()
+        ledger.note { settlement in
+            if waited == nil {
+                var event = LockEvent(.waiting, job, of: claim, at: runner.clock.now)
+                event.votes = votes
+                event.reason = "another holds the lock"
+                settlement.record(event)
+            }
+            settlement.isWaiting = true
+            settlement.delay = delay
+        }
+    }
+
+    /// A logger is made for each message: that costs more than a message that is not wanted should.
+    @inline(never)
+    func debug(_ message: Logger.Message, _ votes: [Vote], _ metadata: @autoclosure () -> Logger.Metadata = [:]) {
+        guard runner.logger.logLevel <= .debug else { return }
+        logger.debug(message, metadata: metadata().merging(["lock.votes": "\(votes.summary)"]) { $1 })
+    }
+}
