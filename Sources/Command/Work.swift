@@ -17,7 +17,7 @@ struct Work: AsyncParsableCommand {
             """
     )
 
-    @Option(help: "How many tasks it runs at once. HOLDFAST_WORKER_SLOTS, worker.slots. Default: 256.")
+    @Option(help: "How many tasks it runs at once. HOLDFAST_WORKER_SLOTS, worker.slots. Default: 1000.")
     var slots: Int?
 
     @Option(help: "The queues it serves, separated by commas. HOLDFAST_WORKER_QUEUES, worker.queues. Default: default.")

@@ -28,7 +28,7 @@ public final class Redlock: Sendable {
     let tokens = TokenSource()
     let alarms: Alarms
     private let poll: Poll
-    private let metrics: LockMetrics
+    let metrics: LockMetrics
 
     /// Makes a lock over nodes that are not connected yet: see ``whileConnected(_:)`` and ``run()``.
     ///
@@ -161,93 +161,6 @@ public final class Redlock: Sendable {
         return votes(ballots)
     }
 
-    /// How an extension ended.
-    enum Extension {
-        case extended
-        /// Too few nodes answered in time; the next try may do better.
-        case denied
-        /// So many nodes have the lock no more, or are not believed, that no try can have a quorum.
-        case gone
-    }
-
-    /// Asks all nodes to keep a hold for another TTL.
-    ///
-    /// - Parameters:
-    ///   - hold: A hold that is valid now; gets the votes, and its new validity.
-    ///   - limit: How long to wait for any node, if that is less than the configured deadline.
-    /// - Returns: Whether the hold is valid for longer now.
-    func extend(_ hold: inout Hold, within limit: Duration) async -> Extension {
-        let start = clock.now
-        let question = LockQuestion(.extend, names: hold.names, token: hold.token, ttl: hold.ttl)
-        let ballots = await ask(question, within: limit)
-        return judge(&hold, ballots, asked: start)
-    }
-
-    /// Judges the votes on an extension.
-    ///
-    /// Not inlined: what it needs for a moment would stay in the memory of each task that keeps a hold.
-    @inline(never)
-    private func judge(_ hold: inout Hold, _ ballots: [Ballot], asked start: ContinuousClock.Instant) -> Extension {
-        let now = clock.now
-        hold.votes = ballots.indices.map { index in
-            Vote(
-                node: nodes[index].name,
-                verdict: check(&hold.clocks[index], ballots[index], of: nodes[index], ttl: hold.ttl, asked: start),
-                latency: ballots[index].latency
-            )
-        }
-        if hold.votes.count(.granted) >= quorum, let validity = validity(ttl: hold.ttl, since: start, at: now) {
-            hold.validUntil = now.advanced(by: validity)
-            metrics.extended.increment()
-            return .extended
-        }
-        metrics.notExtended.increment()
-        let gone = hold.votes.count(.held) + hold.votes.count(.stepped)
-        return gone > nodes.count - quorum ? .gone : .denied
-    }
-
-    /// Notes how keeping a hold ended, where an operator may want to know.
-    func count(_ end: LockError.Code) {
-        switch end {
-        case .lost: metrics.lost.increment()
-        case .overrun: metrics.overrun.increment()
-        default: break
-        }
-    }
-
-    /// Compares a node's clock with ours.
-    ///
-    /// - Returns: The node's verdict; `stepped` when it has no vote on this hold any more.
-    private func check(
-        _ clock: inout ClockCheck,
-        _ ballot: Ballot,
-        of node: any LockNode,
-        ttl: Duration,
-        asked: ContinuousClock.Instant
-    ) -> Vote.Verdict {
-        guard let left = ballot.left else {
-            clock.unanswered()
-            return clock.hasStepped ? .stepped : ballot.verdict
-        }
-        let hadStepped = clock.hasStepped
-        clock.extended(
-            left: left,
-            ttl: ttl,
-            asked: asked,
-            answered: ballot.answeredAt,
-            driftFactor: configuration.driftFactor
-        )
-        guard clock.hasStepped else { return ballot.verdict }
-        if !hadStepped {
-            metrics.steps.increment()
-            logger.warning(
-                "Clock of a lock node has stepped; it has no vote on this hold any more",
-                metadata: ["node": "\(node.name)", "lock.left": "\(left)", "lock.ttl": "\(ttl)"]
-            )
-        }
-        return .stepped
-    }
-
     /// Judges the votes on a try; what was won in vain is released on every node before this returns.
     private func acquisition(
         of keys: [LockKey],
@@ -261,16 +174,18 @@ public final class Redlock: Sendable {
             metrics.granted(after: start.duration(to: now))
             return .granted(
                 Hold(
-                    keys: keys,
-                    token: question.token,
-                    ttl: question.ttl,
-                    acquiredAt: now,
-                    validUntil: now.advanced(by: validity),
-                    votes: votes(ballots),
-                    names: question.names,
-                    clocks: ballots.map { ballot in
-                        ClockCheck(asked: start, answered: ballot.verdict == .granted ? ballot.answeredAt : nil)
-                    }
+                    Hold.Contents(
+                        keys: keys,
+                        token: question.token,
+                        ttl: question.ttl,
+                        acquiredAt: now,
+                        names: question.names,
+                        validUntil: now.advanced(by: validity),
+                        votes: votes(ballots),
+                        clocks: ballots.map { ballot in
+                            ClockCheck(asked: start, answered: ballot.verdict == .granted ? ballot.answeredAt : nil)
+                        }
+                    )
                 )
             )
         }
@@ -282,7 +197,7 @@ public final class Redlock: Sendable {
         return isHeld ? .held(votes(ballots)) : .noQuorum(votes(ballots))
     }
 
-    private func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Ballot] {
+    func ask(_ question: LockQuestion, within limit: Duration? = nil) async -> [Ballot] {
         let deadline = deadline(ttl: question.ttl)
         return await poll.ask([question], within: min(limit ?? deadline, deadline))[0]
     }
@@ -302,7 +217,7 @@ public final class Redlock: Sendable {
         await poll.askAll(suspects, release, within: deadline(ttl: question.ttl))
     }
 
-    private func validity(
+    func validity(
         ttl: Duration,
         since start: ContinuousClock.Instant,
         at now: ContinuousClock.Instant

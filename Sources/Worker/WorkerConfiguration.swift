@@ -6,8 +6,8 @@ public struct WorkerConfiguration: Sendable {
     public var name = "worker"
     /// The queues it claims from; default `default`.
     public var queues = ["default"]
-    /// How many tasks it runs at once; default 256.
-    public var slots = 256
+    /// How many tasks it runs at once; default 1,000.
+    public var slots = 1000
     /// How many connections to PostgreSQL it opens, besides one that listens; default 8.
     public var connections = 8
     /// The most jobs of one line in one claim; default 64.

@@ -39,7 +39,7 @@ enum CostTable {
         Cost("runs: bytes of history rows", 770, 0.05),
         Cost("runs: bytes of history on disk", 1032, 0.15),
         Cost("one key: statements", 6.1, 0.1),
-        Cost("one key: round trips", 3.04, 0.1),
+        Cost("one key: round trips", 2.06, 0.1),
         Cost("one key: Redis commands", 15, 0.05),
         Cost("one key: WAL bytes", 1957, 0.08),
         Cost("one key: history rows", 2, 0.05),

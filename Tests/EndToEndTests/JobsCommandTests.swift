@@ -146,7 +146,7 @@ struct JobsCommandTests {
             #expect(try await run("queues", "list", "--json").contains(#""name":"q","paused":true"#))
             try await system.withWorker("first") { _ in
                 let workers = try await run("workers")
-                #expect(workers.contains(/first .*default +lockAndSet +256 +0/))
+                #expect(workers.contains(/first .*default +lockAndSet +1000 +0/))
                 let json = try await run("workers", "--json")
                 #expect(json.contains(#""name" : "first""#))
                 let all = try await run("top", "--json")

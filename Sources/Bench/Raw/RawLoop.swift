@@ -7,25 +7,39 @@ import Redlock
 struct RawLoop: Sendable {
     static let batch = 500
 
-    let database: BenchDatabase
-    /// The most jobs of one key in one claim.
-    var runLimit = 1
-    /// What the nodes are said to have answered, in each event.
-    var votes: [Vote] = []
+    private let database: BenchDatabase
+    private let runLimit: Int
+    private let votes: [Vote]
+    private let worker: WorkerID
+    private var floors = ClaimFloors()
+    private var nextHeartbeat = ContinuousClock.now
+
+    /// - Parameters:
+    ///   - database: Where the jobs are.
+    ///   - runLimit: The most jobs of one key in one claim.
+    ///   - votes: What the nodes are said to have answered, in each event.
+    /// - Throws: `PostgresError`.
+    init(_ database: BenchDatabase, runLimit: Int, votes: [Vote] = []) async throws {
+        self.database = database
+        self.runLimit = runLimit
+        self.votes = votes
+        worker = try await WorkerRegistry(pool: database.pool).nextID()
+    }
 
     /// Claims and settles so many jobs, or as many as there are.
     ///
     /// - Returns: Jobs a second.
     @discardableResult
-    func settle(_ jobs: Int) async throws -> Double {
+    mutating func settle(_ jobs: Int) async throws -> Double {
         let start = ContinuousClock.now
         let registry = WorkerRegistry(pool: database.pool)
-        let worker = try await registry.nextID()
         let history = LockHistory(pool: database.pool)
-        var floors = ClaimFloors()
         var done = 0
         while done < jobs {
-            try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: Self.batch)
+            if ContinuousClock.now >= nextHeartbeat {
+                try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: Self.batch)
+                nextHeartbeat = .now + WorkerRegistry.heartbeatInterval
+            }
             let claims = try await database.store.claim(
                 for: worker,
                 queues: ["default"],

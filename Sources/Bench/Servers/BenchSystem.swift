@@ -29,7 +29,7 @@ struct BenchSystem: Sendable {
     /// Runs worker processes while `body` runs, and lets them finish what they run.
     func withWorkers<Value>(
         _ count: Int = 1,
-        slots: Int = 256,
+        slots: Int = 1000,
         _ body: ([LocalProcess]) async throws -> Value
     ) async throws -> Value {
         let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()

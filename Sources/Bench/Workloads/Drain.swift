@@ -64,7 +64,7 @@ struct Drain: Workload {
     var processes = "1"
 
     @Option(help: "How many tasks each runs at once.")
-    var slots = 256
+    var slots = 1000
 
     @OptionGroup var options: RunOptions
 
@@ -151,7 +151,8 @@ struct Drain: Workload {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
                 group.addTask { [jobs] in
-                    try await RawLoop(database: system.database, runLimit: WorkerConfiguration().runLimit).settle(jobs)
+                    var loop = try await RawLoop(system.database, runLimit: WorkerConfiguration().runLimit)
+                    try await loop.settle(jobs)
                 }
             }
             try await group.waitForAll()

@@ -117,7 +117,7 @@ extension History {
 
     /// Stores and settles portions of jobs for so long, one at least.
     private func settle(_ database: BenchDatabase, for time: Duration) async throws -> Series {
-        let loop = RawLoop(database: database, runLimit: WorkerConfiguration().runLimit, votes: Self.votes)
+        var loop = try await RawLoop(database, runLimit: WorkerConfiguration().runLimit, votes: Self.votes)
         let end = ContinuousClock.now.advanced(by: time)
         var series = Series()
         repeat {

@@ -28,7 +28,7 @@ struct IdleLatency: Workload {
     var hot = 0
 
     @Option(help: "How many tasks the worker runs at once.")
-    var slots = 256
+    var slots = 1000
 
     @Option(name: .customLong("task-ms"), help: "How long each task takes, in ms.")
     var taskMs = 0

@@ -20,6 +20,8 @@ struct SettleMetrics: Sendable {
         Counter(label: "holdfast_jobs_finished_total", dimensions: [("state", state)])
     }
 
+    // Not inlined, or its temporaries would be a part of each task that waits for a settle.
+    @inline(never)
     func count(_ result: SettlementResult, of settlement: Settlement) {
         switch result {
         case .busy: busy.increment()

@@ -103,6 +103,8 @@ package struct Settler: Sendable {
         }
     }
 
+    // Not inlined, as the metrics are not.
+    @inline(never)
     private func delayed(_ settlement: Box<Settlement>, _ error: any Error) {
         metrics.failed.increment()
         logger.warning(
@@ -112,6 +114,7 @@ package struct Settler: Sendable {
     }
 
     /// The run's next job is not started after a failure.
+    @inline(never)
     private func withoutAcquired(_ settlement: Box<Settlement>) -> Box<Settlement> {
         guard settlement.value.acquired != nil else { return settlement }
         var rest = settlement.value

@@ -3,63 +3,46 @@
 /// No guarded work runs after ``validUntil``, on the holder's own monotonic clock. A hold is a value: an extension makes a
 /// new one, which is valid for longer.
 public struct Hold: Sendable {
-    /// What stays as it is; shared by all copies, of which each waiting task has one.
-    private final class Grant: Sendable {
+    struct Contents: Sendable {
         let keys: [LockKey]
         let token: String
         let ttl: Duration
         let acquiredAt: ContinuousClock.Instant
+        /// What the locks are called on the nodes, in the keys' order.
         let names: [String]
-
-        init(
-            keys: [LockKey],
-            token: String,
-            ttl: Duration,
-            acquiredAt: ContinuousClock.Instant,
-            names: [String]
-        ) {
-            self.keys = keys
-            self.token = token
-            self.ttl = ttl
-            self.acquiredAt = acquiredAt
-            self.names = names
-        }
+        var fence: Fence?
+        var validUntil: ContinuousClock.Instant
+        var votes: [Vote]
+        /// One for each node, in the nodes' order.
+        var clocks: [ClockCheck]
     }
 
-    private let grant: Grant
-    /// Guards what is written under the hold; `nil` when the ``Redlock`` has no ``FenceSource``.
-    public internal(set) var fence: Fence?
-    /// Until when it may be relied on.
-    public internal(set) var validUntil: ContinuousClock.Instant
-    /// Each node's answer to the acquisition, or to the last extension, in the nodes' order.
-    public internal(set) var votes: [Vote]
-    /// One for each node, in the nodes' order.
-    var clocks: [ClockCheck]
+    /// On the heap: copies of a hold are in the frames of all that waits under it.
+    private final class Storage: Sendable {
+        let contents: Contents
 
-    init(
-        keys: [LockKey],
-        token: String,
-        ttl: Duration,
-        acquiredAt: ContinuousClock.Instant,
-        validUntil: ContinuousClock.Instant,
-        votes: [Vote],
-        names: [String],
-        clocks: [ClockCheck]
-    ) {
-        grant = Grant(keys: keys, token: token, ttl: ttl, acquiredAt: acquiredAt, names: names)
-        self.validUntil = validUntil
-        self.votes = votes
-        self.clocks = clocks
+        init(_ contents: Contents) { self.contents = contents }
     }
+
+    private let storage: Storage
+
+    init(_ contents: Contents) { storage = Storage(contents) }
+
+    var contents: Contents { storage.contents }
 
     /// What it is on, in order; at least one.
-    public var keys: [LockKey] { grant.keys }
+    public var keys: [LockKey] { storage.contents.keys }
     /// What is stored under each lock on the nodes; new for each try.
-    public var token: String { grant.token }
+    public var token: String { storage.contents.token }
     /// The time to live that was sent to every node.
-    public var ttl: Duration { grant.ttl }
+    public var ttl: Duration { storage.contents.ttl }
+    /// Guards what is written under the hold; `nil` when the ``Redlock`` has no ``FenceSource``.
+    public var fence: Fence? { storage.contents.fence }
     /// When the deciding vote was in.
-    public var acquiredAt: ContinuousClock.Instant { grant.acquiredAt }
-    /// What the locks are called on the nodes, in the keys' order.
-    var names: [String] { grant.names }
+    public var acquiredAt: ContinuousClock.Instant { storage.contents.acquiredAt }
+    /// Until when it may be relied on.
+    public var validUntil: ContinuousClock.Instant { storage.contents.validUntil }
+    /// Each node's answer to the acquisition, or to the last extension, in the nodes' order.
+    public var votes: [Vote] { storage.contents.votes }
+    var names: [String] { storage.contents.names }
 }

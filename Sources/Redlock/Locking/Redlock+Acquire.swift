@@ -145,7 +145,7 @@ extension Redlock {
     /// Draws the hold's fence; `nil`, and the hold is given back, when that took all its validity.
     private func withFence(_ hold: Hold) async throws -> Hold? {
         guard let fences else { return hold }
-        var fenced = hold
+        var fenced = hold.contents
         do {
             fenced.fence = try await fences.next()
         } catch {
@@ -156,6 +156,6 @@ extension Redlock {
             await release(hold)
             return nil
         }
-        return fenced
+        return Hold(fenced)
     }
 }

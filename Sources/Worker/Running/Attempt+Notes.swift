@@ -2,11 +2,19 @@ import Holdfast
 import Logging
 import Postgres
 import Redlock
+import Tracing
 
 /// What an attempt notes of itself.
 ///
 /// None of it is inlined into the code that waits: what it needs for a moment would stay in the memory of each job that runs.
 extension Attempt {
+    @inline(never)
+    func note(_ outcome: String, reason: String? = nil, in span: (any Span)?) {
+        guard let span else { return }
+        span.attributes["holdfast.outcome"] = outcome
+        if let reason { span.setStatus(SpanStatus(code: .error, message: reason)) }
+    }
+
     /// Ends an attempt that is not to be begun.
     ///
     /// - Returns: Whether the next job of the line may run now.

@@ -80,10 +80,10 @@ final class Attempt: Sendable {
         case .granted(let hold):
             return await run(handler, under: hold, since: attempt.start, next, span)
         case .held(let votes):
-            span?.attributes["holdfast.outcome"] = "kept out"
+            note("kept out", in: span)
             wait(votes)
         case .noQuorum(let votes):
-            span?.attributes["holdfast.outcome"] = "no quorum"
+            note("no quorum", in: span)
             debug("No quorum for the lock", votes)
             giveBack(after: runner.redlock.configuration.nextRetryDelay())
         }
@@ -153,8 +153,7 @@ final class Attempt: Sendable {
                 if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
-        span?.attributes["holdfast.outcome"] = outcome.name
-        if let reason = outcome.reason { span?.setStatus(SpanStatus(code: .error, message: reason)) }
+        note(outcome.name, reason: outcome.reason, in: span)
         // A process that was frozen finds out late that its hold had ended.
         let ended = min(runner.clock.now, validUntil)
         runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))

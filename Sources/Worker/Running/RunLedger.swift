@@ -92,6 +92,8 @@ final class RunLedger: Sendable {
         }
     }
 
+    // Not inlined, or its temporaries would be a part of each task that settles one.
+    @inline(never)
     private func takePart() -> (Box<Settlement>, Acquired?)? {
         state.withLock { state in
             guard !state.isSettling, !state.isOver else { return nil }
