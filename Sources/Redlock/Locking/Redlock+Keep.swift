@@ -40,12 +40,11 @@ extension Redlock {
                 } catch {
                     throw watch.interruption ?? error
                 }
-                let margin = clock.now.duration(to: hold.validUntil)
-                guard margin > .zero else { throw LockError(.lost, keys: hold.keys, votes: hold.votes, margin: margin) }
+                try checkValidity(of: hold)
                 return value
             }
-        } catch let error as LockError {
-            count(error.code)
+        } catch {
+            note(error)
             throw error
         }
     }
@@ -59,44 +58,71 @@ extension Redlock {
         limit: Duration?,
         _ onExtension: (Hold) -> Void
     ) async -> LockError? {
-        // Time for the body to end in: a hundredth of the TTL, at least 10 ms.
-        let margin = max(hold.ttl / 100, .milliseconds(10))
         let end = limit.map { hold.acquiredAt.advanced(by: $0) }
-        var next = hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl))
+        var next = firstExtension(of: hold)
         while true {
-            let lastMoment = hold.validUntil.advanced(by: .zero - margin)
-            await alarms.sleep(watch, until: min(next, lastMoment, end ?? next))
+            let last = lastMoment(of: hold)
+            await alarms.sleep(watch, until: min(next, last, end ?? next))
             // The body is cancelled with the task; what it does until it ends is guarded by its fence.
             if watch.isOver || Task.isCancelled { return nil }
-            let now = clock.now
-            if let end, now >= end { return overrun(hold) }
-            guard now < lastMoment else { return loss(of: hold, at: now) }
+            if let loss = loss(of: hold, end: end) { return loss }
             // Nodes that don't answer must not delay the cancellation.
-            switch await extend(&hold, within: now.duration(to: lastMoment)) {
-            case .extended:
-                next = clock.now.advanced(by: configuration.extensionInterval(ttl: hold.ttl))
+            let result = await extend(&hold, within: clock.now.duration(to: last))
+            if result == .extended {
                 onExtension(hold)
-            case .denied where Task.isCancelled, .gone where Task.isCancelled:
-                return nil
-            case .denied:
-                warn("Hold not extended", hold)
-                next = clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
-            case .gone:
-                return loss(of: hold, at: clock.now)
+            } else {
+                // Nobody waits for the votes of a task that is cancelled.
+                if Task.isCancelled { return nil }
+                if result == .gone { return loss(of: hold) }
             }
+            next = nextExtension(of: hold, after: result)
         }
     }
 
-    // Not inlined: what they need for a moment would stay in the memory of each task that keeps a hold.
+    // Not inlined, all of these: what they need for a moment would stay in the memory of each task that keeps a hold.
 
     @inline(never)
-    private func loss(of hold: Hold, at now: ContinuousClock.Instant) -> LockError {
-        warn("Hold lost", hold)
-        return LockError(.lost, keys: hold.keys, votes: hold.votes, margin: now.duration(to: hold.validUntil))
+    private func firstExtension(of hold: Hold) -> ContinuousClock.Instant {
+        hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl))
     }
 
     @inline(never)
-    private func overrun(_ hold: Hold) -> LockError { LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+    private func nextExtension(of hold: Hold, after result: Extension) -> ContinuousClock.Instant {
+        if result == .extended { return clock.now.advanced(by: configuration.extensionInterval(ttl: hold.ttl)) }
+        warn("Hold not extended", hold)
+        return clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
+    }
+
+    /// When the body is cancelled, so that it has time to end in: a hundredth of the TTL, at least 10 ms.
+    @inline(never)
+    private func lastMoment(of hold: Hold) -> ContinuousClock.Instant {
+        hold.validUntil.advanced(by: .zero - max(hold.ttl / 100, .milliseconds(10)))
+    }
+
+    /// - Returns: Why the body must end now, if it must.
+    @inline(never)
+    private func loss(of hold: Hold, end: ContinuousClock.Instant?) -> LockError? {
+        let now = clock.now
+        if let end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+        return now < lastMoment(of: hold) ? nil : loss(of: hold)
+    }
+
+    @inline(never)
+    private func loss(of hold: Hold) -> LockError {
+        warn("Hold lost", hold)
+        return LockError(.lost, keys: hold.keys, votes: hold.votes, margin: clock.now.duration(to: hold.validUntil))
+    }
+
+    @inline(never)
+    private func checkValidity(of hold: Hold) throws {
+        let margin = clock.now.duration(to: hold.validUntil)
+        guard margin > .zero else { throw LockError(.lost, keys: hold.keys, votes: hold.votes, margin: margin) }
+    }
+
+    @inline(never)
+    private func note(_ error: any Error) {
+        if let error = error as? LockError { count(error.code) }
+    }
 
     @inline(never)
     private func warn(_ message: Logger.Message, _ hold: Hold) {

@@ -9,6 +9,25 @@ import Tracing
 /// None of it is inlined into the code that waits: what it needs for a moment would stay in the memory of each job that runs.
 extension Attempt {
     @inline(never)
+    func context(_ hold: Hold) -> TaskContext {
+        TaskContext(job: job, hold: hold, logger: runner.logger, progress: runner.work.progress.post)
+    }
+
+    /// - Returns: When the hold ended: a process that was frozen finds out late that it had.
+    @inline(never)
+    func noteOutcome(
+        _ outcome: Outcome,
+        of hold: Hold,
+        validUntil: ContinuousClock.Instant,
+        in span: (any Span)?
+    ) -> ContinuousClock.Instant {
+        note(outcome.name, reason: outcome.reason, in: span)
+        let ended = min(runner.clock.now, validUntil)
+        runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
+        return ended
+    }
+
+    @inline(never)
     func note(_ outcome: String, reason: String? = nil, in span: (any Span)?) {
         guard let span else { return }
         span.attributes["holdfast.outcome"] = outcome
@@ -76,6 +95,25 @@ extension Attempt {
         if case .lost(let margin) = outcome { event.validity = margin }
         ledger.note { $0.record(event) }
         debug("Lock released", votes, ["job.outcome": "\(outcome.name)"])
+    }
+
+    /// Notes the end of a hold that was given back, and what becomes of the job.
+    ///
+    /// - Returns: Whether the next job of the line may run now.
+    @inline(never)
+    func conclude(
+        _ outcome: Outcome,
+        of hold: Hold,
+        at ended: ContinuousClock.Instant,
+        _ votes: [Vote],
+        startedAt: PostgresTimestamp?
+    ) -> Bool {
+        if case .stale = outcome {
+            // Nothing was recorded of this hold, and nothing was done under it.
+        } else {
+            noteEnd(of: hold, at: ended, outcome, votes, begun: startedAt)
+        }
+        return conclude(outcome, startedAt: startedAt)
     }
 
     /// Notes what becomes of the job.

@@ -29,10 +29,15 @@ final class Attempt: Sendable {
 
     var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
-    /// A try for the lock.
-    struct Try: Sendable {
+    /// A try for the lock; on the heap, as are the others that wait with an attempt.
+    final class Try: Sendable {
         let start: ContinuousClock.Instant
         let acquisition: Acquisition
+
+        init(start: ContinuousClock.Instant, acquisition: Acquisition) {
+            self.start = start
+            self.acquisition = acquisition
+        }
     }
 
     /// Runs the attempt.
@@ -135,15 +140,9 @@ final class Attempt: Sendable {
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { begun.value = try await recordAcquired(hold, since: start) }
                 try Task.checkCancellation()
-                let context = TaskContext(
-                    job: job,
-                    hold: hold,
-                    logger: runner.logger,
-                    progress: runner.work.progress.post
-                )
                 do {
                     try await runner.work.tasks.run(job.id, watch) {
-                        try await run(handler, context, isTraced: span != nil)
+                        try await run(handler, context(hold), isTraced: span != nil)
                     }
                 } catch let refusal as TaskRefusal {
                     // Here, because the attempt may end as lost before it is known how its task did.
@@ -153,18 +152,9 @@ final class Attempt: Sendable {
                 if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
             }
         }
-        note(outcome.name, reason: outcome.reason, in: span)
-        // A process that was frozen finds out late that its hold had ended.
-        let ended = min(runner.clock.now, validUntil)
-        runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
-        let isSuccess = if case .succeeded = outcome { true } else { false }
-        let (votes, handedOver) = await release(hold, next: isSuccess ? next() : nil)
-        if case .stale = outcome {
-            // Nothing was recorded of this hold, and nothing was done under it.
-        } else {
-            noteEnd(of: hold, at: ended, outcome, votes, begun: begun.value)
-        }
-        return (conclude(outcome, startedAt: begun.value), handedOver)
+        let ended = noteOutcome(outcome, of: hold, validUntil: validUntil, in: span)
+        let (votes, handedOver) = await release(hold, next: outcome.isSuccess ? next() : nil)
+        return (conclude(outcome, of: hold, at: ended, votes, startedAt: begun.value), handedOver)
     }
 
     /// A job's own code may hold its thread: it is not run where lock nodes' answers come in.
@@ -190,7 +180,6 @@ final class Attempt: Sendable {
             throw HistoryOutage(reason: "\(error)")
         }
     }
-
 }
 
 /// A value that two tasks share.

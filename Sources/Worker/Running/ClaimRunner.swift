@@ -83,11 +83,11 @@ package final class ClaimRunner: Sendable {
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
         let end = clock.now.advanced(by: configuration.runTimeSlice)
-        var attempts = claim.jobs.lazy.map { Attempt($0, of: claim, runner: self, ledger: ledger) }.makeIterator()
-        var next = attempts.next()
+        var next = attempt(0, of: claim, ledger)
         var handedOver: Attempt.Try?
-        while let attempt = next {
-            next = attempts.next()
+        for index in claim.jobs.indices {
+            guard let attempt = next else { return }
+            next = self.attempt(index + 1, of: claim, ledger)
             let result = await attempt.run(handedOver) { mayGoOn(claim, ledger, until: end) ? next : nil }
             handedOver = result.handedOver
             guard result.mayGoOn, next != nil, handedOver != nil || mayGoOn(claim, ledger, until: end) else { return }
@@ -95,6 +95,13 @@ package final class ClaimRunner: Sendable {
         }
     }
 
+    private func attempt(_ index: Int, of claim: Claim, _ ledger: RunLedger) -> Attempt? {
+        guard index < claim.jobs.count else { return nil }
+        return Attempt(claim.jobs[index], of: claim, runner: self, ledger: ledger)
+    }
+
+    // Not inlined, or its temporaries would stay in the memory of each claim that runs.
+    @inline(never)
     private func mayGoOn(_ claim: Claim, _ ledger: RunLedger, until end: ContinuousClock.Instant) -> Bool {
         clock.now < end && !ledger.isStale && !work.paused.contains(claim.queue)
             && !Task.isCancelled && !Task.isShuttingDownGracefully

@@ -27,26 +27,28 @@ enum Outcome: Sendable {
         do {
             try await body()
             self = .succeeded
-        } catch let error as LockError {
-            self = error.code == .overrun ? .overrun : .lost(margin: error.margin)
-        } catch let error as TaskRefusal {
-            self = .refused(error.description)
-        } catch let error as TaskOutage {
-            self = .outage(error.description)
-        } catch let error as StaleClaim {
-            self = .stale(error.description)
-        } catch let error as HistoryOutage {
-            self = .outage(error.description)
-        } catch is JobCancelled {
-            self = .cancelled
-        } catch let end as TaskEnd {
-            self = .said(end)
-        } catch is CancellationError where Task.isCancelled {
-            self = .interrupted
         } catch {
-            self = .failed("\(error)")
+            self = Outcome(of: error)
         }
     }
+
+    // Not inlined, or its temporaries would stay in the memory of each job that runs.
+    @inline(never)
+    private init(of error: any Error) {
+        switch error {
+        case let error as LockError: self = error.code == .overrun ? .overrun : .lost(margin: error.margin)
+        case let error as TaskRefusal: self = .refused(error.description)
+        case let error as TaskOutage: self = .outage(error.description)
+        case let error as StaleClaim: self = .stale(error.description)
+        case let error as HistoryOutage: self = .outage(error.description)
+        case is JobCancelled: self = .cancelled
+        case let end as TaskEnd: self = .said(end)
+        case is CancellationError where Task.isCancelled: self = .interrupted
+        default: self = .failed("\(error)")
+        }
+    }
+
+    var isSuccess: Bool { if case .succeeded = self { true } else { false } }
 
     /// The event that closes the hold.
     var endOfHold: LockEvent.Kind {
