@@ -16,11 +16,10 @@ extension RedisNode {
         arguments: [any RedisArgument] = [],
         within limit: Duration
     ) async throws(RedisError) -> RedisReply {
-        let input = RedisScript.Input(keys: keys, arguments: arguments)
-        let result = await withCheckedContinuation { continuation in
+        try await withCheckedContinuation { continuation in
+            let input = RedisScript.Input(keys: keys, arguments: arguments)
             evaluate(script, input, within: limit) { continuation.resume(returning: $0) }
-        }
-        return try result.get()
+        }.get()
     }
 
     private func evaluate(
