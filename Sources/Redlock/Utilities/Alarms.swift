@@ -42,7 +42,7 @@ final class Alarms: Sendable {
     /// A task that is cancelled may be woken early.
     func sleep(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
         while clock.now < deadline, !watch.isOver {
-            guard state.withLock({ $0.timers != nil }) else {
+            guard admit() else {
                 await sleepAlone(watch, until: deadline)
                 if Task.isCancelled { return }
                 continue
@@ -88,10 +88,17 @@ final class Alarms: Sendable {
         }
     }
 
-    /// - Returns: Whether there is somebody to wake the sleeper.
+    /// - Returns: Whether there is somebody to wake a sleeper; then it is to be removed.
+    private func admit() -> Bool {
+        state.withLock { state in
+            if state.timers != nil { state.sleepers += 1 }
+            return state.timers != nil
+        }
+    }
+
+    /// - Returns: Whether there is somebody to wake the sleeper, still.
     private func add(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> Bool {
         state.withLock { state in
-            state.sleepers += 1
             guard state.timers != nil else { return false }
             state.entries.insert(Entry(deadline: deadline, watch: watch))
             state.arm()
