@@ -1,7 +1,8 @@
-import Redlock
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Redlock
 
 /// Guarded work, on nodes that the test plays and a clock that it moves.
 @Suite(.timeLimit(.minutes(1)))
@@ -300,6 +301,61 @@ struct KeepTests {
         keeping.cancel()
         await #expect(throws: CancellationError.self) { try await keeping.value }
         #expect(work.cancelledAt == hold.acquiredAt)
+        #expect(clock.deadlines.isEmpty)
+    }
+
+    @Test
+    func `work that is interrupted is cancelled, and why is thrown`() async throws {
+        let redlock = makeRedlock(makeNodes([.granted]))
+        let hold = try await acquire(redlock)
+        let work = Work(clock)
+        let watch = Watch()
+        async let value = redlock.keep(hold, limit: nil, watch: watch) { try await work.run() }
+        await clock.whenSleeping { !$0.isEmpty }
+        watch.interrupt(Failure())
+        do {
+            Issue.record("it gave \(try await value)")
+        } catch {
+            #expect(error is Failure)
+        }
+        #expect(work.cancelledAt == hold.acquiredAt)
+        #expect(clock.deadlines.isEmpty)
+    }
+
+    @Test
+    func `work that was interrupted and returns a value all the same gives it`() async throws {
+        let redlock = makeRedlock(makeNodes([.granted]))
+        let hold = try await acquire(redlock)
+        let work = Work(clock)
+        let watch = Watch()
+        async let value = redlock.keep(hold, limit: nil, watch: watch) {
+            do { return try await work.run() } catch { return "cancelled" }
+        }
+        await clock.whenSleeping { !$0.isEmpty }
+        watch.interrupt(Failure())
+        #expect(try await value == "cancelled")
+        #expect(clock.deadlines.isEmpty)
+    }
+
+    /// The keeper, which runs where this does, cannot go on between the work's end and the interruption.
+    @Test @MainActor
+    func `an interruption after the work's end changes nothing`() async throws {
+        struct OwnFailure: Error {}
+        let redlock = makeRedlock(makeNodes([.granted]))
+        let hold = try await acquire(redlock)
+        let work = Work(clock)
+        let watch = Watch()
+        let keeping = Task { @MainActor in
+            try await redlock.keep(hold, limit: nil, watch: watch) { () async throws -> Int in
+                _ = try await work.run()
+                throw OwnFailure()
+            }
+        }
+        await clock.whenSleeping { !$0.isEmpty }
+        work.end.open()
+        while !watch.isOver {}
+        watch.interrupt(Failure())
+        await #expect(throws: OwnFailure.self) { try await keeping.value }
         #expect(clock.deadlines.isEmpty)
     }
 }

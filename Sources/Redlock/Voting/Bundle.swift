@@ -11,6 +11,8 @@ final class Bundle: Sendable {
         /// What is to be handed out to somebody who does not wait yet.
         var ballots: [Ballot]?
         var isOver = false
+        /// Who asks it was cancelled before it was sent.
+        var isGivenUp = false
     }
 
     fileprivate struct Answers {
@@ -25,6 +27,8 @@ final class Bundle: Sendable {
         var pending: [(any PendingVote)?]
         var missing: Int
         var isInGrace = false
+        /// Whether all nodes have been asked.
+        var isSent = false
     }
 
     /// The most questions of one bundle: more gain nothing, and have the first wait for the last.
@@ -90,11 +94,18 @@ final class Bundle: Sendable {
             }
             if isInGrace { pending.giveUp(within: grace) }
         }
+        let end = clock.now
+        let givenUp = state.withLock { state in
+            state.isSent = true
+            return state.entries.indices.filter { state.entries[$0].isGivenUp }.map { state.finish($0, at: end) }
+        }
+        for (waiting, ballots) in givenUp { waiting?.resume(returning: ballots) }
     }
 
     /// Waits for the votes on a question.
     ///
-    /// A caller that is cancelled is told at once that all nodes that have not answered are late.
+    /// A caller that is cancelled is told that all nodes that have not answered are late, as soon as they have been asked:
+    /// what it then takes back must not come before what it asked for.
     ///
     /// - Returns: One ballot for each node, in the nodes' order.
     func ballots(on index: Int) async -> [Ballot] {
@@ -109,8 +120,12 @@ final class Bundle: Sendable {
             }
         } onCancel: {
             let now = clock.now
-            let (waiting, ballots) = state.withLock { $0.finish(index, at: now) }
-            waiting?.resume(returning: ballots)
+            let finished = state.withLock { state -> (CheckedContinuation<[Ballot], Never>?, [Ballot])? in
+                if state.isSent { return state.finish(index, at: now) }
+                state.entries[index].isGivenUp = true
+                return nil
+            }
+            if let (waiting, ballots) = finished { waiting?.resume(returning: ballots) }
         }
     }
 
