@@ -29,7 +29,7 @@ final class Attempt: Sendable {
 
     var logger: Logger { job.logger(runner.logger, key: claim.key) }
 
-    /// A try for the lock. On the heap, because it is in the frames of all that waits under it.
+    /// A try for the lock; on the heap, because it is in the frames of all that waits under it.
     final class Try: Sendable {
         let start: ContinuousClock.Instant
         let acquisition: Acquisition
