@@ -94,9 +94,12 @@ struct OutageTests {
                 _ = try await intake.submit("k", "1")
                 try await system.pool.withTransaction { connection in
                     try await connection.executeScript("lock table holdfast.finished_jobs, holdfast.jobs")
-                    let answer = try await intake.get("/v1/jobs/1")
-                    #expect(answer.status == 503 && answer.headers["retry-after"] == "1")
-                    #expect(answer.body.contains("took too long"))
+                    // On a machine that is short of time, it may not get a connection either, and says that it is away.
+                    try await eventually("the request's deadline passes") {
+                        let answer = try await intake.get("/v1/jobs/1")
+                        #expect(answer.status == 503 && answer.headers["retry-after"] == "1")
+                        return answer.body.contains("took too long")
+                    }
                 }
                 #expect(try await intake.get("/v1/jobs/1").status == 200)
             }
