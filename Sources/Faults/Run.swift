@@ -49,12 +49,12 @@ struct Run: AsyncParsableCommand {
                 print("Failed with seed \(seed); what it left is in \(folder)")
                 throw ExitCode.failure
             }
-            try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
+            try? await ServerFolder.remove(folder)  // What cannot be removed is left in /tmp.
         } catch  where work.isCancelled {
             // Interrupted while it was being started: parts are there that nobody knows.
             LocalProcess.endAll()
             SmallDisk.unmountAll()
-            try? FileManager.default.removeItem(atPath: folder)  // What cannot be removed is left in /tmp.
+            try? await ServerFolder.remove(folder)  // What cannot be removed is left in /tmp.
             throw ExitCode(130)
         }
     }

@@ -118,7 +118,8 @@ package final class LocalProcess: Sendable {
     package static func endAll() {
         for (pid, signal) in running.withLock({ $0 }) {
             _ = kill(pid, SIGCONT)
-            _ = kill(pid, signal)
+            // Who is killed cannot end what it started itself.
+            _ = kill(signal == SIGKILL ? -pid : pid, signal)
         }
         // Who runs after this may remove their folders.
         for _ in 0..<300 where !running.withLock(\.isEmpty) { usleep(10_000) }

@@ -10,7 +10,7 @@ extension PostgresServer {
     /// - Throws: ``LocalStackError`` when it does not come up, or does not follow.
     package func startStandby(in folder: String, options: [String] = []) async throws -> PostgresServer {
         let standby = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
-        try await standby.removeData()
+        try await ServerFolder.remove(standby.dataFolder)
         try await standby.makeData(
             by: .basebackup,
             ["-h", socketFolder, "-U", "holdfast", "-R", "-X", "stream", "-c", "fast", "--no-sync"] + options
@@ -27,18 +27,6 @@ extension PostgresServer {
             try await Task.sleep(for: .milliseconds(20))
         }
         return standby
-    }
-
-    private func removeData() async throws {
-        // The children of a server that was killed may write for a moment yet.
-        for attempt in 1... {
-            guard FileManager.default.fileExists(atPath: dataFolder) else { return }
-            do {
-                return try FileManager.default.removeItem(atPath: dataFolder)
-            } catch  where attempt < 50 {
-                try await Task.sleep(for: .milliseconds(100))
-            }
-        }
     }
 
     /// Makes a standby a primary, whose commits wait for nobody; what was committed on the old one is there.
