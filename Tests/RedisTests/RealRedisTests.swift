@@ -212,13 +212,13 @@ struct RealRedisTests {
         try await withNode(server.url) { (node, _) async throws in
             for count in 1...4 {
                 if count == 3 { _ = try await node.send(RedisCommand("SCRIPT", "FLUSH"), within: ample) }
-                let reply = try await node.evaluate(script, keys: ["n"], arguments: [7], within: ample)
+                let reply = try await node.evaluate(script, keys: ["n"], arguments: [7], within: ample).get()
                 #expect(reply == .array([.bulk([0x6E]), .bulk([0x37]), .integer(Int64(count))]))
             }
             #expect(
                 try await node.send(RedisCommand("SCRIPT", "LOAD", script.source), within: ample).string == script.hash
             )
-            let bad = try await node.evaluate(RedisScript("return nonsense("), keys: [], within: ample)
+            let bad = try await node.evaluate(RedisScript("return nonsense("), keys: [], within: ample).get()
             #expect(bad.error?.code == "ERR")
         }
     }

@@ -8,27 +8,29 @@ extension RedisNode {
     ///   - keys: `KEYS` in the script.
     ///   - arguments: `ARGV` in the script.
     ///   - limit: How long the reply is waited for, from now, the second try included.
-    /// - Returns: The reply; an error reply is one, too.
-    /// - Throws: ``RedisError`` when there is no reply.
+    /// - Returns: The reply, an error reply too; ``RedisError`` when there is none.
     package func evaluate(
         _ script: RedisScript,
         keys: [String],
         arguments: [any RedisArgument] = [],
         within limit: Duration
-    ) async throws(RedisError) -> RedisReply {
-        try await withCheckedContinuation { continuation in
-            let input = RedisScript.Input(keys: keys, arguments: arguments)
-            evaluate(script, input, within: limit) { continuation.resume(returning: $0) }
-        }.get()
+    ) async -> Result<RedisReply, RedisError> {
+        await withCheckedContinuation { continuation in
+            evaluate(script, keys, arguments, within: limit) { continuation.resume(returning: $0) }
+        }
     }
 
+    // Not inlined, or its temporaries would stay in the memory of each task that has sent a script.
+    @inline(never)
     private func evaluate(
         _ script: RedisScript,
-        _ input: RedisScript.Input,
+        _ keys: [String],
+        _ arguments: [any RedisArgument],
         within limit: Duration,
         completion: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
         let start = ContinuousClock.now
+        let input = RedisScript.Input(keys: keys, arguments: arguments)
         _ = send(RedisCommands(script.evaluationByHash(input)), within: limit) { [self] result in
             guard case .success(let replies) = result, replies[0].isUnknownScript else {
                 return completion(result.map { $0[0] })

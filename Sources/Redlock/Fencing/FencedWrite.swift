@@ -91,16 +91,20 @@ public struct FencedWrite: Sendable {
     ///
     /// - Throws: ``RedisError``; the value may have been written, and may be written again with the same fence.
     package func write(_ value: String, to key: LockKey, fence: Fence) async throws(RedisError) -> Outcome {
-        let reply = try await node.evaluate(
-            Self.script,
-            keys: [key.text, Self.fencePrefix + key.text],
-            arguments: [value, String(fence.rawValue)],
-            within: deadline
+        try outcome(
+            await node.evaluate(
+                Self.script,
+                keys: [key.text, Self.fencePrefix + key.text],
+                arguments: [value, String(fence.rawValue)],
+                within: deadline
+            )
         )
-        return try outcome(reply)
     }
 
-    private func outcome(_ reply: RedisReply) throws(RedisError) -> Outcome {
+    // Not inlined, or its temporaries would stay in the memory of each task that has written.
+    @inline(never)
+    private func outcome(_ result: Result<RedisReply, RedisError>) throws(RedisError) -> Outcome {
+        let reply = try result.get()
         switch reply {
         case .null: return .written
         case .bulk: return .refused(highest: Fence(reply.string.flatMap { Int64($0) } ?? .max))

@@ -1,5 +1,6 @@
 import Logging
 import PlantedBugs
+import Synchronization
 
 extension Redlock {
     /// Runs `body` under a hold, which is extended until `body` returns.
@@ -14,34 +15,28 @@ extension Redlock {
     ///   - watch: A new one; the body may be interrupted by it.
     ///   - onExtension: Told of every extension that had a quorum: the hold with its votes and its validity.
     ///   - body: The guarded work.
-    /// - Returns: What `body` returns.
     /// - Throws: ``LockError`` with code `lost`, also when `body` returned after its time because the process had been
     ///   frozen, or `overrun`; the error of an interruption that kept `body` from returning; else what `body` throws.
-    package func keep<Value: Sendable>(
+    package func keep(
         _ hold: Hold,
         limit: Duration?,
         watch: Watch = Watch(),
         onExtension: (Hold) -> Void = { _ in },
-        _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
+        _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
         do {
-            return try await withThrowingTaskGroup(of: Value.self) { group in
-                group.addTask {
-                    defer { watch.end() }
-                    return try await body()
-                }
-                var hold = hold
-                let loss = await extend(&hold, until: watch, limit: limit, onExtension)
+            let keeping = keeping(hold, limit)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                add(body, to: &group, watch)
+                let loss = await extend(keeping, until: watch, onExtension)
                 if let loss, !PlantedBug.noCancellation.isPlanted { throw loss }
                 if watch.interruption != nil { group.cancelAll() }
-                let value: Value
                 do {
-                    value = try await group.next()!  // One task was added.
+                    try await group.next()
                 } catch {
                     throw watch.interruption ?? error
                 }
-                try checkValidity(of: hold)
-                return value
+                try checkValidity(of: keeping.hold)
             }
         } catch {
             note(error)
@@ -49,48 +44,95 @@ extension Redlock {
         }
     }
 
+    /// Runs a body that returns a value under a hold, which is extended until that returns.
+    ///
+    /// Apart from the other, which has less to keep in memory while it waits.
+    package func keep<Value: Sendable>(
+        _ hold: Hold,
+        limit: Duration?,
+        watch: Watch = Watch(),
+        onExtension: (Hold) -> Void = { _ in },
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let result = Returned<Value>()
+        try await keep(hold, limit: limit, watch: watch, onExtension: onExtension) { () async throws -> Void in
+            let value = try await body()
+            result.value.withLock { $0 = value }
+        }
+        return result.value.withLock { $0! }  // It has returned, or thrown.
+    }
+
     /// Extends a hold each third of its TTL, until the watch is over or the task is cancelled.
     ///
     /// - Returns: Why the guarded work must end before that: the hold is lost, or its limit is reached.
+    @inline(never)
     private func extend(
-        _ hold: inout Hold,
+        _ keeping: Keeping,
         until watch: Watch,
-        limit: Duration?,
         _ onExtension: (Hold) -> Void
-    ) async -> LockError? {
-        let end = limit.map { hold.acquiredAt.advanced(by: $0) }
-        var next = firstExtension(of: hold)
+    ) async -> (any Error)? {
         while true {
-            let last = lastMoment(of: hold)
-            await alarms.sleep(watch, until: min(next, last, end ?? next))
+            await alarms.sleep(watch, until: nextMoment(of: keeping))
             // The body is cancelled with the task; what it does until it ends is guarded by its fence.
             if watch.isOver || Task.isCancelled { return nil }
-            if let loss = loss(of: hold, end: end) { return loss }
-            // Nodes that don't answer must not delay the cancellation.
-            let result = await extend(&hold, within: clock.now.duration(to: last))
+            if let loss = loss(of: keeping) { return loss }
+            let result = await extend(keeping)
             if result == .extended {
-                onExtension(hold)
+                onExtension(keeping.hold)
             } else {
                 // Nobody waits for the votes of a task that is cancelled.
                 if Task.isCancelled { return nil }
-                if result == .gone { return loss(of: hold) }
+                if result == .gone { return loss(of: keeping.hold) }
             }
-            next = nextExtension(of: hold, after: result)
+            plan(keeping, after: result)
         }
+    }
+
+    private func extend(_ keeping: Keeping) async -> Extension {
+        // Nodes that don't answer must not delay the cancellation.
+        await extend(&keeping.hold, within: timeLeft(of: keeping.hold))
     }
 
     // Not inlined, all of these: what they need for a moment would stay in the memory of each task that keeps a hold.
 
     @inline(never)
-    private func firstExtension(of hold: Hold) -> ContinuousClock.Instant {
-        hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl))
+    private func add(
+        _ body: @escaping @Sendable () async throws -> Void,
+        to group: inout ThrowingTaskGroup<Void, any Error>,
+        _ watch: Watch
+    ) {
+        group.addTask {
+            defer { watch.end() }
+            try await body()
+        }
     }
 
     @inline(never)
-    private func nextExtension(of hold: Hold, after result: Extension) -> ContinuousClock.Instant {
-        if result == .extended { return clock.now.advanced(by: configuration.extensionInterval(ttl: hold.ttl)) }
-        warn("Hold not extended", hold)
-        return clock.now.advanced(by: min(configuration.nextRetryDelay(), hold.ttl / 10))
+    private func keeping(_ hold: Hold, _ limit: Duration?) -> Keeping {
+        Keeping(
+            hold,
+            next: hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl)),
+            end: limit.map { hold.acquiredAt.advanced(by: $0) }
+        )
+    }
+
+    /// When there is something to be done for a hold.
+    @inline(never)
+    private func nextMoment(of keeping: Keeping) -> ContinuousClock.Instant {
+        min(keeping.next, lastMoment(of: keeping.hold), keeping.end ?? keeping.next)
+    }
+
+    @inline(never)
+    private func timeLeft(of hold: Hold) -> Duration { clock.now.duration(to: lastMoment(of: hold)) }
+
+    @inline(never)
+    private func plan(_ keeping: Keeping, after result: Extension) {
+        if result == .extended {
+            keeping.next = clock.now.advanced(by: configuration.extensionInterval(ttl: keeping.hold.ttl))
+        } else {
+            warn("Hold not extended", keeping.hold)
+            keeping.next = clock.now.advanced(by: min(configuration.nextRetryDelay(), keeping.hold.ttl / 10))
+        }
     }
 
     /// When the body is cancelled, so that it has time to end in: a hundredth of the TTL, at least 10 ms.
@@ -101,14 +143,15 @@ extension Redlock {
 
     /// - Returns: Why the body must end now, if it must.
     @inline(never)
-    private func loss(of hold: Hold, end: ContinuousClock.Instant?) -> LockError? {
+    private func loss(of keeping: Keeping) -> (any Error)? {
         let now = clock.now
-        if let end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+        let hold = keeping.hold
+        if let end = keeping.end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
         return now < lastMoment(of: hold) ? nil : loss(of: hold)
     }
 
     @inline(never)
-    private func loss(of hold: Hold) -> LockError {
+    private func loss(of hold: Hold) -> any Error {
         warn("Hold lost", hold)
         return LockError(.lost, keys: hold.keys, votes: hold.votes, margin: clock.now.duration(to: hold.validUntil))
     }
@@ -134,4 +177,24 @@ extension Redlock {
             ]
         )
     }
+}
+
+/// A hold that is kept; on the heap, because it is in the frames of all that waits under it.
+private final class Keeping {
+    var hold: Hold
+    /// When it is to be extended.
+    var next: ContinuousClock.Instant
+    /// When the work reaches its limit.
+    let end: ContinuousClock.Instant?
+
+    init(_ hold: Hold, next: ContinuousClock.Instant, end: ContinuousClock.Instant?) {
+        self.hold = hold
+        self.next = next
+        self.end = end
+    }
+}
+
+/// What a body has returned.
+private final class Returned<Value: Sendable>: Sendable {
+    let value = Mutex<Value?>(nil)
 }

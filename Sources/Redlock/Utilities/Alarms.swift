@@ -40,8 +40,9 @@ final class Alarms: Sendable {
     /// Sleeps until `deadline`, or until the watch is over; on a timer of its own while nobody has called ``run()``.
     ///
     /// A task that is cancelled may be woken early.
+    @inline(never)
     func sleep(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
-        while clock.now < deadline, !watch.isOver {
+        while !isOver(watch, deadline) {
             guard admit() else {
                 await sleepAlone(watch, until: deadline)
                 if Task.isCancelled { return }
@@ -88,7 +89,15 @@ final class Alarms: Sendable {
         }
     }
 
+    // Not inlined, these four: what they need for a moment would stay in the memory of each task that sleeps.
+
+    @inline(never)
+    private func isOver(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> Bool {
+        watch.isOver || clock.now >= deadline
+    }
+
     /// - Returns: Whether there is somebody to wake a sleeper; then it is to be removed.
+    @inline(never)
     private func admit() -> Bool {
         state.withLock { state in
             if state.timers != nil { state.sleepers += 1 }
@@ -97,6 +106,7 @@ final class Alarms: Sendable {
     }
 
     /// - Returns: Whether there is somebody to wake the sleeper, still.
+    @inline(never)
     private func add(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> Bool {
         state.withLock { state in
             guard state.timers != nil else { return false }
@@ -106,6 +116,7 @@ final class Alarms: Sendable {
         }
     }
 
+    @inline(never)
     private func remove() {
         state.withLock { state in
             state.sleepers -= 1

@@ -182,8 +182,22 @@ extension Attempt {
         ledger.note { $0.delay = delay }
     }
 
+    /// Puts the job back that had no lock.
     @inline(never)
-    func wait(_ votes: [Vote]) {
+    func giveBack(_ acquisition: Acquisition, in span: (any Span)?) {
+        switch acquisition {
+        case .granted: break
+        case .held(let votes):
+            note("kept out", in: span)
+            wait(votes)
+        case .noQuorum(let votes):
+            note("no quorum", in: span)
+            debug("No quorum for the lock", votes)
+            giveBack(after: runner.redlock.configuration.nextRetryDelay())
+        }
+    }
+
+    private func wait(_ votes: [Vote]) {
         debug("Kept out by another holder", votes)
         let delay = runner.redlock.configuration.nextRetryDelay()
         ledger.note { settlement in

@@ -16,6 +16,8 @@ final class Attempt: Sendable {
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
     let waited: Duration?
+    /// The code to run; `nil` for a kind of job that this worker does not know.
+    private let handler: (any TaskHandler)?
     let runner: ClaimRunner
     let ledger: RunLedger
 
@@ -23,6 +25,7 @@ final class Attempt: Sendable {
         self.job = job
         self.claim = claim
         waited = job.place == claim.jobs[0].place ? claim.waited : nil
+        handler = runner.handlers[job.kind]
         self.runner = runner
         self.ledger = ledger
     }
@@ -46,13 +49,15 @@ final class Attempt: Sendable {
     ///   - handedOver: The try for the lock, if the attempt before has made it as it released its hold.
     ///   - next: The attempt that is to follow at once if this one succeeds; `nil` if none is.
     /// - Returns: Whether the next job of the line may run now, and the try for its lock, if that was made.
+    @inline(never)
     func run(_ handedOver: Try?, next: () -> Attempt?) async -> (mayGoOn: Bool, handedOver: Try?) {
-        guard let handler else { return (end(), nil) }
-        return JobTrace.isOn ? await runTraced(handler) : await run(handler, handedOver, next, nil)
+        guard mayBegin else { return (end(), nil) }
+        return JobTrace.isOn ? await runTraced() : await run(handedOver, next, nil)
     }
 
     /// Each attempt shows how its own lock was had, and none hands it over.
-    private func runTraced(_ handler: any TaskHandler) async -> (mayGoOn: Bool, handedOver: Try?) {
+    @inline(never)
+    private func runTraced() async -> (mayGoOn: Bool, handedOver: Try?) {
         await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
             span.updateAttributes { attributes in
                 attributes["holdfast.job.id"] = job.id.rawValue
@@ -65,34 +70,24 @@ final class Attempt: Sendable {
             }
             let part = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
             let traced = Attempt(part, of: claim, runner: runner, ledger: ledger)
-            return await traced.run(handler, nil, { nil }, span)
+            return await traced.run(nil, { nil }, span)
         }
     }
 
-    /// The code to run; `nil` when the attempt is over before it has begun.
-    private var handler: (any TaskHandler)? {
-        job.isCancelled || job.attempt > job.maxAttempts ? nil : runner.handlers[job.kind]
-    }
+    /// Whether the attempt is not over before it has begun.
+    private var mayBegin: Bool { !job.isCancelled && job.attempt <= job.maxAttempts && handler != nil }
 
     private func run(
-        _ handler: any TaskHandler,
         _ handedOver: Try?,
         _ next: () -> Attempt?,
         _ span: (any Span)?
     ) async -> (mayGoOn: Bool, handedOver: Try?) {
         let attempt = if let handedOver { handedOver } else { await tryAcquire(isTraced: span != nil) }
-        switch attempt.acquisition {
-        case .granted(let hold):
-            return await run(handler, under: hold, since: attempt.start, next, span)
-        case .held(let votes):
-            note("kept out", in: span)
-            wait(votes)
-        case .noQuorum(let votes):
-            note("no quorum", in: span)
-            debug("No quorum for the lock", votes)
-            giveBack(after: runner.redlock.configuration.nextRetryDelay())
+        guard case .granted(let hold) = attempt.acquisition else {
+            giveBack(attempt.acquisition, in: span)
+            return (false, nil)
         }
-        return (false, nil)
+        return await run(under: hold, since: attempt.start, next, span)
     }
 
     private func tryAcquire(isTraced: Bool) async -> Try {
@@ -106,7 +101,7 @@ final class Attempt: Sendable {
 
     /// Gives a hold back; the next attempt's try for the lock goes along, if there is one that is to follow.
     private func release(_ hold: Hold, next: Attempt?) async -> (votes: [Vote], handedOver: Try?) {
-        guard let next, next.handler != nil else { return (await runner.redlock.release(hold), nil) }
+        guard let next, next.mayBegin else { return (await runner.redlock.release(hold), nil) }
         let start = runner.clock.now
         let (votes, acquisition) = await runner.redlock.handOver(hold, token: next.makeToken(), ttl: next.ttl)
         return (votes, Try(start: start, acquisition: acquisition))
@@ -119,8 +114,8 @@ final class Attempt: Sendable {
     /// A shorter one is as safe: the hold is extended while the task runs.
     private var ttl: Duration { min(job.lockTTL, runner.redlock.configuration.longestTTL) }
 
+    @inline(never)
     private func run(
-        _ handler: any TaskHandler,
         under hold: Hold,
         since start: ContinuousClock.Instant,
         _ next: () -> Attempt?,
@@ -142,7 +137,7 @@ final class Attempt: Sendable {
                 try Task.checkCancellation()
                 do {
                     try await runner.work.tasks.run(job.id, watch) {
-                        try await run(handler, context(hold), isTraced: span != nil)
+                        try await runHandler(context(hold), isTraced: span != nil)
                     }
                 } catch let refusal as TaskRefusal {
                     // Here, because the attempt may end as lost before it is known how its task did.
@@ -158,11 +153,28 @@ final class Attempt: Sendable {
     }
 
     /// A job's own code may hold its thread: it is not run where lock nodes' answers come in.
-    private func run(_ handler: any TaskHandler, _ context: TaskContext, isTraced: Bool) async throws {
-        try await withTaskExecutorPreference(runner.executor(for: job.kind)) {
-            guard isTraced else { return try await handler.run(context) }
-            try await withSpan("task") { _ in try await handler.run(context) }
+    private func runHandler(_ context: TaskContext, isTraced: Bool) async throws {
+        if isTraced { return try await runTraced(context) }
+        guard let handler else { return }
+        if let executor = runner.executor(for: job.kind) {
+            try await run(handler, context, on: executor)
+        } else {
+            try await handler.run(context)
         }
+    }
+
+    @inline(never)
+    private func run(
+        _ handler: any TaskHandler,
+        _ context: TaskContext,
+        on executor: any TaskExecutor
+    ) async throws {
+        try await withTaskExecutorPreference(executor) { try await handler.run(context) }
+    }
+
+    @inline(never)
+    private func runTraced(_ context: TaskContext) async throws {
+        try await withSpan("task") { _ in try await runHandler(context, isTraced: false) }
     }
 
     private func recordAcquired(

@@ -95,6 +95,7 @@ package final class ClaimRunner: Sendable {
         }
     }
 
+    @inline(never)
     private func attempt(_ index: Int, of claim: Claim, _ ledger: RunLedger) -> Attempt? {
         guard index < claim.jobs.count else { return nil }
         return Attempt(claim.jobs[index], of: claim, runner: self, ledger: ledger)
