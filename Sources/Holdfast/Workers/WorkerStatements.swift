@@ -2,18 +2,25 @@ import Postgres
 
 /// The statements of workers and their leader.
 enum WorkerStatements {
-    /// The lines of workers without a lease: those between the numbers of the workers that have one.
+    /// Lines of workers without a lease: those between the numbers of the workers that have one, some for each gap.
     ///
-    /// What a live worker held and has settled is not walked over, though a long transaction may keep it in the index.
-    private static let orphans = """
+    /// What a live worker held and has settled is not walked over, though a long transaction may keep it in the index. The
+    /// limit keeps the plan from a join that looks through all of it.
+    private static func orphans(_ limit: String) -> String {
+        """
         (
             select w.id as above, lead(w.id, 1, 9223372036854775807) over (order by w.id) as below
             from (
                 select 0::bigint as id
                 union all
                 select id from holdfast.workers where lease_until > clock_timestamp()) w) gap
-        join holdfast.key_lines k on k.held_by > gap.above and k.held_by < gap.below
+        cross join lateral (
+            select *
+            from holdfast.key_lines
+            where held_by > gap.above and held_by < gap.below
+            limit \(limit)) k
         """
+    }
 
     static let nextID = Statement(name: "next_worker", sql: "select nextval('holdfast.worker_id_seq')")
 
@@ -36,7 +43,7 @@ enum WorkerStatements {
                     where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
                 returning worker_id)
             select exists (select from term) as leads,
-                   exists (select from term) and exists (select from \(orphans)) as has_orphans
+                   exists (select from term) and exists (select from \(orphans("1"))) as has_orphans
             """
     )
 
@@ -57,10 +64,8 @@ enum WorkerStatements {
         sql: """
             with orphans as materialized (
                 select k.lock_key, k.held_by, k.fence, k.head_place, k.claimed_at
-                from \(orphans)
-                order by k.lock_key
-                limit 1000
-                for update of k skip locked),
+                from \(orphans("1000 for update skip locked"))
+                order by k.lock_key),
             begun as materialized (
                 select j.id, o.lock_key, h.fence, h.attempt
                 from orphans o
