@@ -9,7 +9,7 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),  // SE-0480; dependencies are not affected
 ]
 
-/// Another allocator for what is measured and deployed: a tenth more jobs a second. Sanitizers bring their own.
+// Another allocator for what is measured and deployed: a tenth more jobs a second. Sanitizers bring their own.
 let allocator: [LinkerSetting] = [
     .linkedLibrary("mimalloc", .when(platforms: [.linux], configuration: .release))
 ]

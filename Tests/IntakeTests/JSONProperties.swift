@@ -58,7 +58,7 @@ enum JSONProperties {
     private static func holdsInfinity(_ value: JSONValue) -> Bool {
         switch value {
         case .number(let number): number.isInfinite
-        case .object(let fields, _): fields.values.contains(where: holdsInfinity)
+        case .object(let fields, _): fields.contains { holdsInfinity($0.value) }
         default: false
         }
     }
@@ -73,7 +73,9 @@ enum JSONProperties {
         case .array(let holdsNUL): (theirs as? [Any]).map { $0.contains(where: Self.holdsNUL) } == holdsNUL
         case .object(let fields, _):
             (theirs as? [String: Any]).map { theirs in
-                theirs.count == fields.count
+                // Of several of one name the last counts.
+                let fields = Dictionary(fields.map { ($0.name, $0.value) }) { $1 }
+                return theirs.count == fields.count
                     && fields.allSatisfy { name, value in theirs[name].map { isEqual(value, $0) } ?? false }
             } ?? false
         }
@@ -109,7 +111,7 @@ enum JSONProperties {
             {
                 return "\(text) was kept of an object of \(fields.count) fields"
             }
-            return fields.values.lazy.compactMap { failure(of: $0) }.first
+            return fields.lazy.compactMap { failure(of: $0.value) }.first
         default: return nil
         }
     }

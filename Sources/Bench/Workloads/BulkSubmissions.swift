@@ -17,8 +17,8 @@ struct BulkSubmissions: Workload {
     @Option(help: "How many jobs are in a batch.")
     var batch = 1000
 
-    @Option(help: "How many connections submit at once.")
-    var connections = 2
+    @Option(help: "How many connections submit at once; an intake takes in no more than 4 batches.")
+    var connections = 4
 
     @Option(help: "How long each measurement takes, in seconds.")
     var seconds = 3.0
@@ -27,7 +27,6 @@ struct BulkSubmissions: Workload {
 
     func validate() throws {
         try require("--batch", batch, in: 1...10_000)
-        // An intake takes no more batches at once.
         try require("--connections", connections, in: 1...4)
         try require("--seconds", seconds, in: 0.1...60)
     }

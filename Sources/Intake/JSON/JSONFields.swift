@@ -4,9 +4,9 @@ import NIOCore
 
 /// The fields of a request's JSON object, each checked as it is taken.
 struct JSONFields: Sendable {
-    private var values: [String: JSONValue]
+    private var fields: [JSONValue.Field]
 
-    init(_ values: [String: JSONValue]) { self.values = values }
+    private init(_ fields: [JSONValue.Field]) { self.fields = fields }
 
     /// Reads a request's body.
     ///
@@ -46,7 +46,13 @@ struct JSONFields: Sendable {
     }
 
     /// Takes a field out, whatever it holds; `null` if there is none.
-    mutating func take(_ name: String) -> JSONValue { values.removeValue(forKey: name) ?? .null }
+    ///
+    /// Of several of one name the last is taken, and none is left.
+    mutating func take(_ name: String) -> JSONValue {
+        guard let last = fields.last(where: { $0.name == name }) else { return .null }
+        fields.removeAll { $0.name == name }
+        return last.value
+    }
 
     /// Takes a text that must be there.
     mutating func takeString(_ name: String) throws(InvalidField) -> String {
@@ -68,5 +74,5 @@ struct JSONFields: Sendable {
     }
 
     /// The names of what was not taken.
-    var left: [String] { values.keys.sorted() }
+    var left: [String] { fields.isEmpty ? [] : Set(fields.map(\.name)).sorted() }
 }

@@ -81,7 +81,7 @@ struct JSONParser: ~Copyable {
         try enter()
         let start = index
         index += 1
-        var fields: [String: JSONValue] = [:]
+        var fields: [JSONValue.Field] = []
         skipSpace()
         if !take("}") {
             repeat {
@@ -90,7 +90,7 @@ struct JSONParser: ~Copyable {
                 let name = try string()
                 skipSpace()
                 guard take(":") else { throw Failure() }
-                fields[name] = try value()
+                fields.append(JSONValue.Field(name: name, value: try value()))
                 skipSpace()
             } while take(",")
             guard take("}") else { throw Failure() }

@@ -7,15 +7,21 @@ enum JSONValue: Sendable, Equatable {
     case string(String)
     /// What is in it is of no interest: no field takes one.
     case array(holdsNUL: Bool)
-    /// Its fields; and, where it is the value of a field of the outermost object, its text.
-    case object([String: JSONValue], String)
+    /// Its fields, in their order, those of one name too; and, where it is the value of a field of the outermost object, its text.
+    case object([Field], String)
+
+    /// A field of an object: a list of a few is searched faster than a dictionary of them is made.
+    struct Field: Sendable, Equatable {
+        let name: String
+        let value: JSONValue
+    }
 
     /// Whether a text in it, or a name, has a NUL character, which PostgreSQL does not store.
     var holdsNUL: Bool {
         switch self {
         case .string(let text): text.utf8.contains(0)
         case .array(let holdsNUL): holdsNUL
-        case .object(let fields, _): fields.contains { $0.utf8.contains(0) || $1.holdsNUL }
+        case .object(let fields, _): fields.contains { $0.name.utf8.contains(0) || $0.value.holdsNUL }
         default: false
         }
     }

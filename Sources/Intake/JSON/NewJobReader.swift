@@ -42,8 +42,8 @@ struct NewJobReader {
                     }
                 } ?? nil
         }
-        let known = fieldNames + (hasIdempotencyKey ? ["idempotencyKey"] : [])
         for name in reader.fields.left {
+            let known = fieldNames + (hasIdempotencyKey ? ["idempotencyKey"] : [])
             reader.wrong.append(
                 InvalidField(name, "is not a field; the fields are \(known.joined(separator: ", "))")
             )
