@@ -20,14 +20,19 @@ extension PostgresConnection {
         isolation: TransactionIsolation = .readCommitted,
         _ body: (PostgresConnection) async throws -> Value
     ) async throws -> Value {
-        try await withTransaction(isolation: isolation, startingWith: []) { connection, _ in
-            try await body(connection)
+        do {
+            _ = try await begin(isolation, [], within: nil)
+            let value = try await body(self)
+            if await !isCommitted { _ = try await commit() }
+            return value
+        } catch {
+            throw await rollBack(after: error)
         }
     }
 
     /// Runs a transaction whose first statements are sent with its `begin`, in one round trip.
     ///
-    /// `body` may end it by ``commit(after:within:)``, to send its last statements with the commit.
+    /// `body` runs on the connection's thread: between its statements no other thread has to wake up. It may end it by ``commit(after:within:)``, to send its last statements with the commit.
     ///
     /// - Parameters:
     ///   - isolation: What it sees of others.
@@ -36,15 +41,15 @@ extension PostgresConnection {
     ///   - body: The rest; it gets the rows of each of the first statements, in order.
     /// - Returns: What `body` returns.
     /// - Throws: As ``withTransaction(isolation:_:)``.
-    package nonisolated func withTransaction<Value>(
+    package func withTransaction<Value: Sendable>(
         isolation: TransactionIsolation = .readCommitted,
         startingWith statements: [BoundStatement],
         within limit: Duration? = nil,
-        _ body: (_ connection: PostgresConnection, _ first: [Rows]) async throws -> Value
+        _ body: @Sendable (_ connection: isolated PostgresConnection, _ first: [Rows]) async throws -> Value
     ) async throws -> Value {
         do {
             let value = try await body(self, begin(isolation, statements, within: limit))
-            if await !isCommitted { _ = try await commit() }
+            if !isCommitted { _ = try await commit() }
             return value
         } catch {
             throw await rollBack(after: error)

@@ -61,11 +61,11 @@ package final class PostgresPool: Sendable {
     /// Runs a transaction on a connection of the pool; its first statements are sent with its `begin`.
     ///
     /// - Throws: As ``withConnection(_:)`` and ``PostgresConnection/withTransaction(isolation:startingWith:within:_:)``.
-    package func withTransaction<Value>(
+    package func withTransaction<Value: Sendable>(
         isolation: TransactionIsolation = .readCommitted,
         startingWith statements: [BoundStatement],
         within limit: Duration? = nil,
-        _ body: (_ connection: PostgresConnection, _ first: [Rows]) async throws -> Value
+        _ body: @Sendable (_ connection: isolated PostgresConnection, _ first: [Rows]) async throws -> Value
     ) async throws -> Value {
         try await withConnection {
             try await $0.withTransaction(isolation: isolation, startingWith: statements, within: limit, body)
