@@ -76,7 +76,8 @@ struct Serve: AsyncParsableCommand {
                 metrics: metrics,
                 logger: logger
             )
-            var services: [any Service] = [intake, DrainNotice(drain: drain, delay: drainDelay)]
+            let listening = Listening(server: intake, host: configuration.host, port: configuration.port)
+            var services: [any Service] = [listening, DrainNotice(drain: drain, delay: drainDelay)]
             if let certificates {
                 services.insert(await CertificateReload(certificates: certificates, logger: logger), at: 0)
             }

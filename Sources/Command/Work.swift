@@ -120,17 +120,14 @@ struct Work: AsyncParsableCommand {
             var services: [any Service] = [worker, DrainNotice(drain: draining, delay: .zero)]
             if healthPort >= 0 {
                 let database = DatabaseReadiness(pool: backends.pool)
-                let health = HealthServer(
-                    host: settings.text("worker.healthHost") ?? "127.0.0.1",
-                    port: healthPort,
-                    logger: logger
-                ) {
+                let host = settings.text("worker.healthHost") ?? "127.0.0.1"
+                let health = HealthServer(host: host, port: healthPort, logger: logger) {
                     if draining.isDraining { return "it is shutting down" }
                     return await database.reason() ?? (redlock.hasQuorum ? nil : "too few lock nodes answer")
                 }
                 health.show(metrics)
                 // First, so that it ends last: it tells that the worker drains.
-                services.insert(health.makeService(), at: 0)
+                services.insert(Listening(server: health.makeService(), host: host, port: healthPort), at: 0)
             }
             try await ServiceRunner.run(
                 services,

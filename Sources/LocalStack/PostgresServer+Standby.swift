@@ -4,7 +4,7 @@ extension PostgresServer {
     /// Starts a standby: from now on, a commit returns once the standby has it on disk.
     ///
     /// - Parameters:
-    ///   - folder: As of ``start(in:settings:)``; data in it are thrown away.
+    ///   - folder: As of ``start(in:settings:launcher:)``; data in it are thrown away.
     ///   - options: More arguments for `pg_basebackup`.
     /// - Returns: The standby, which follows this server, and can be read.
     /// - Throws: ``LocalStackError`` when it does not come up, or does not follow.

@@ -63,6 +63,24 @@ struct CommandTests {
         #expect(!output.contains("end-with-parent"))
     }
 
+    @Test(arguments: [
+        ["serve", "--insecure", "--port", "0", "--host", "192.0.2.1"],
+        ["work", "--health-port", "0", "--health-host", "192.0.2.1"],
+    ])
+    func `an address that is none of this machine's is named`(command: [String]) async throws {
+        let output = try await Program.run(
+            command + ["--database-url", "host=/nowhere", "--lock-nodes", "redis://127.0.0.1:1"],
+            status: 1
+        )
+        #expect(output.contains("Error: cannot listen on 192.0.2.1, port 0: "))
+    }
+
+    @Test(arguments: [["jobs", "list"], ["migrate"], ["audit", "verify"]])
+    func `a database that is away is told of once`(command: [String]) async throws {
+        let output = try await Program.run(command + ["--database-url", "host=/nowhere"], status: 1)
+        #expect(output.matches(of: /cannot connect/).count == 1, "\(output)")
+    }
+
     @Test func `a database that is away is named, without its password`() async throws {
         let output = try await Program.run(
             ["migrate", "--database-url", "postgresql://u:secret@127.0.0.1:1/db"],

@@ -70,6 +70,19 @@ struct DevTests {
         }
     }
 
+    @Test func `dev that is stopped while it starts has not failed`() async throws {
+        let folder = TestServers.makeFolder("dev")
+        let program = try Program(["dev", "--port", "0", "--data-folder", folder])
+        try await program.whileRunning {
+            try await eventually("it starts the parts") { program.output.contains("Starting the intake") }
+            program.process.signal(SIGINT)
+            await program.process.waitForExit()
+            #expect(program.process.exitStatus == 0)
+            #expect(!program.output.contains("\nFailed"), "\(program.output)")
+        }
+        #expect(try processes(naming: folder) == [])
+    }
+
     @Test func `a second dev in the same folder says so`() async throws {
         let folder = TestServers.makeFolder("dev")
         try await withDev(["--data-folder", folder]) { program, _ in

@@ -50,7 +50,7 @@ struct AuditCommand: AsyncParsableCommand {
         func run() async throws {
             let flags = common.values.merging(nodes.values) { $1 }
             let settings = try await Settings(flags: flags, file: common.configurationFile)
-            let logger = try settings.makeLogger("audit")
+            let logger = try settings.makeLogger("audit").forShortUse
             let node = try settings.valueNode(logger)
             let pool = PostgresPool(configuration: try settings.database("audit"), size: 1, logger: logger)
             defer { pool.close() }

@@ -29,7 +29,7 @@ extension AuditCommand {
 
         func run() async throws {
             let settings = try await Settings(flags: common.values, file: common.configurationFile)
-            let logger = try settings.makeLogger("audit")
+            let logger = try settings.makeLogger("audit").forShortUse
             let pool = PostgresPool(configuration: try settings.database("audit"), size: 1, logger: logger)
             defer { pool.close() }
             // COPY takes no parameters; what stands in it has been parsed, and is written anew.

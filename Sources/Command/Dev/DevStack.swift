@@ -149,8 +149,8 @@ final class DevStack: Sendable {
             let count = try await pool.execute(registered)[0].decode(Int.self, at: 0)
             // Listening, and by nobody else: the port was free.
             if count >= workers, !FreePort.isFree(port) { return }
-            guard running.processes.allSatisfy({ $0.process.isRunning }), !isStopping, ContinuousClock.now < deadline
-            else {
+            guard !isStopping else { throw CancellationError() }
+            guard running.processes.allSatisfy({ $0.process.isRunning }), ContinuousClock.now < deadline else {
                 throw Failure(description: "the intake or a worker did not start; its log says why")
             }
             try await Task.sleep(for: .milliseconds(20))
@@ -160,7 +160,7 @@ final class DevStack: Sendable {
     private func end(_ running: Running) async {
         // A task of its own: whatever happens, nothing is left running.
         await Task {
-            progress.say("\nStopping …", end: "")
+            progress.say("\nStopping …")
             await running.intake?.end(with: SIGTERM, within: .seconds(30))
             await withDiscardingTaskGroup { group in
                 for worker in running.workers {
@@ -168,7 +168,7 @@ final class DevStack: Sendable {
                 }
             }
             await running.servers?.stop()
-            progress.say(" all stopped.")
+            progress.say("All stopped.")
         }.value
     }
 }

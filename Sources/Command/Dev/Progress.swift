@@ -19,7 +19,8 @@ struct Progress: Sendable {
             say("\(logs ? "All started, in" : "") \(Int(milliseconds)) ms")
             return value
         } catch {
-            say(logs ? "Failed" : " failed")
+            let word = error is CancellationError ? "stopped" : "failed"
+            say(logs ? word.capitalized : " \(word)")
             throw error
         }
     }

@@ -16,3 +16,13 @@ extension Settings {
         return Logger(label: label) { LineLogHandler(label: $0, format: format, level: level) }
     }
 }
+
+extension Logger {
+    /// For the connections of a command that ends soon: what is wrong with them is its own error, and said once.
+    var forShortUse: Logger {
+        guard logLevel >= .info else { return self }  // Somebody looks for what is wrong.
+        var logger = self
+        logger.logLevel = max(logLevel, .error)
+        return logger
+    }
+}

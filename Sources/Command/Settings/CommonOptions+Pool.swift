@@ -17,7 +17,7 @@ extension CommonOptions {
     ) async throws -> Value {
         let settings = try await Settings(flags: values, file: configurationFile)
         let logger = try settings.makeLogger(part)
-        let pool = PostgresPool(configuration: try settings.database(part), size: size, logger: logger)
+        let pool = PostgresPool(configuration: try settings.database(part), size: size, logger: logger.forShortUse)
         defer { pool.close() }
         return try await body(pool, logger)
     }

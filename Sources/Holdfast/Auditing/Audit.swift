@@ -35,7 +35,7 @@ package struct Audit: Sendable {
     ///   - check: Any but ``Check/unrecorded``, which needs the value node.
     ///   - progress: Told how much of it is done, from 0 to 1, when it takes several steps.
     /// - Returns: A line for each violation, the first thousand.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func violations(
         _ check: Check,
         progress: (Double) -> Void = { _ in }
@@ -54,7 +54,7 @@ package struct Audit: Sendable {
     /// A fence is read before the history is, and its record was there before it was: none is reported too early.
     /// - Parameter node: The value node, connected.
     /// - Returns: A line for each effect without a record.
-    /// - Throws: ``PostgresError``, or `RedisError` when the node does not answer.
+    /// - Throws: `PostgresError`, or `RedisError` when the node does not answer.
     package func unrecordedEffects(on node: RedisNode) async throws -> [String] {
         var cursor = "0"
         var found: [String] = []
@@ -91,7 +91,7 @@ package struct Audit: Sendable {
     ///
     /// - Parameter head: As ``head()`` gave it.
     /// - Returns: Whether the chain has it; `nil` when it has no seal of that number any more, or not yet.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func knows(_ head: SealHead) async throws -> Bool? {
         let rows = try await pool.execute(
             AuditStatements.known,

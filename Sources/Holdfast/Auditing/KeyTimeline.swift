@@ -25,7 +25,7 @@ package struct KeyTimeline: Sendable {
 
     /// The last events, oldest first.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package mutating func last(_ count: Int32) async throws -> [String] {
         let lines = try await lines(AuditStatements.lastEvents, .int32(count))
         // What is before those was left out, and is not to come as new.
@@ -36,7 +36,7 @@ package struct KeyTimeline: Sendable {
     /// Those that have been written since the last call, by time.
     ///
     /// An event may be written some time after it happened, and after a later one: for a minute it is found.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package mutating func next() async throws -> [String] {
         let since =
             newest == .negativeInfinity

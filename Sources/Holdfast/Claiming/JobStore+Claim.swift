@@ -16,7 +16,7 @@ extension JobStore {
     ///   - now: On the monotonic clock by which floors are kept.
     /// - Returns: The claims, the best priority and the longest ready first; a line that turned out to be empty has no
     ///   jobs, and is to be settled like the others.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func claim(
         for worker: WorkerID,
         queues: [String],

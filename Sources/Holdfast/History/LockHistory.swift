@@ -30,7 +30,7 @@ package struct LockHistory: Sendable {
     ///
     /// Concurrent calls share a commit.
     /// - Returns: The event's time, as written.
-    /// - Throws: ``StaleClaim``, ``PostgresError``, or ``GroupCommitFull``.
+    /// - Throws: ``StaleClaim``, `PostgresError`, or ``GroupCommitFull``.
     package func append(_ event: LockEvent) async throws -> PostgresTimestamp { try await append(Box(event)) }
 
     /// Writes an event that its caller keeps on the heap: ``append(_:)-(LockEvent)``.

@@ -16,7 +16,7 @@ package struct JobStore: Sendable {
     ///
     /// - Parameter jobs: At least one; for each key, in the order in which they are to run.
     /// - Returns: A receipt for each, in the same order.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func enqueue(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         try JobReceipt.read(
             await pool.execute(QueueStatements.enqueue, QueueStatements.parameters(jobs), within: deadline)
@@ -26,7 +26,7 @@ package struct JobStore: Sendable {
     /// Finds a job.
     ///
     /// - Returns: `nil` when there is none of that id.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func find(_ id: JobID) async throws -> Job? {
         try await pool.execute(QueueStatements.find, [.int64(id.rawValue)], within: deadline).first.map { row in
             try Job(row)

@@ -50,7 +50,7 @@ package struct Migrator: Sendable {
     /// Concurrent calls wait for each other.
     ///
     /// - Returns: The names of the steps that it took.
-    /// - Throws: ``PostgresError``; the steps before the one that failed are taken.
+    /// - Throws: `PostgresError`; the steps before the one that failed are taken.
     package func migrate() async throws -> [String] {
         var taken: [String] = []
         for step in Migrations.all {

@@ -26,7 +26,7 @@ package struct QueueOperations: Sendable {
     /// Cancels a job.
     ///
     /// - Returns: `cancelled`; `running` when its worker is to cancel its task; or the state that it had ended in.
-    /// - Throws: ``PostgresError``; with SQLSTATE P0002 when there is no such job.
+    /// - Throws: `PostgresError`; with SQLSTATE P0002 when there is no such job.
     package func cancel(_ job: JobID) async throws -> Job.State? {
         let rows = try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
         return Job.State(rawValue: try rows[0].decode(String.self, at: 0))
@@ -80,7 +80,7 @@ package struct QueueOperations: Sendable {
     /// Puts lines in order.
     ///
     /// - Returns: How many.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func repair() async throws -> Int {
         try await pool.execute(OperationStatements.repair, [], within: .seconds(300))[0].decode(Int.self, at: 0)
     }

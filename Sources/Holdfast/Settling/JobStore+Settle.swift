@@ -8,7 +8,7 @@ extension JobStore {
     ///   - settlements: At most one for each claim.
     ///   - inDoubt: Whether they may have been committed already, by a call that got no answer.
     /// - Returns: A result for each settlement, in the same order.
-    /// - Throws: ``PostgresError``; nothing is recorded then, unless it was the commit that got no answer.
+    /// - Throws: `PostgresError`; nothing is recorded then, unless it was the commit that got no answer.
     package func settle(_ settlements: [Settlement], inDoubt: Bool = false) async throws -> [SettlementResult] {
         guard let worker = settlements.first?.claim.worker.rawValue else { return [] }
         let lines: [Parameter] = [

@@ -9,7 +9,7 @@ extension JobStore {
     ///   - limits: Of the queues; taken on.
     /// - Returns: For each, in the same order, a receipt, or why it was refused. A job whose idempotency key has stored
     ///   the same before has that one's receipt.
-    /// - Throws: ``PostgresError``; nothing is stored then.
+    /// - Throws: `PostgresError`; nothing is stored then.
     func submit(_ jobs: [NewJob], _ limits: QueueLimits) async throws -> [Result<JobReceipt, SubmissionRefusal>] {
         var results = try await refusals(jobs, limits)
         let accepted = jobs.indices.filter { results[$0] == nil }
@@ -29,7 +29,7 @@ extension JobStore {
     ///   - jobs: At least one; for each key, in the order in which they are to run.
     ///   - limits: Of the queues; taken on.
     /// - Returns: A receipt for each, in the same order.
-    /// - Throws: ``BatchRefusal`` for the first that is refused, or ``PostgresError``; nothing is stored then.
+    /// - Throws: ``BatchRefusal`` for the first that is refused, or `PostgresError`; nothing is stored then.
     func submitWhole(_ jobs: [NewJob], _ limits: QueueLimits) async throws -> [JobReceipt] {
         for (index, refusal) in try await refusals(jobs, limits).enumerated() {
             if case .failure(let refusal) = refusal { throw BatchRefusal(index: index, refusal: refusal) }

@@ -73,7 +73,7 @@ package struct Submissions: Sendable {
 
     /// Stores a job; it survives any crash once this returns.
     ///
-    /// - Throws: ``SubmissionRefusal``, ``PostgresError``, or ``GroupCommitFull``.
+    /// - Throws: ``SubmissionRefusal``, `PostgresError`, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
         do {
             let receipt = try await Self.traced([job]) { try await batches.submit($0[0]).get() }
@@ -90,7 +90,7 @@ package struct Submissions: Sendable {
 
     /// Stores a batch of jobs by themselves, in one commit, all or none.
     ///
-    /// - Throws: ``BatchRefusal`` or ``PostgresError``.
+    /// - Throws: ``BatchRefusal`` or `PostgresError`.
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         do {
             let receipts = try await Self.traced(jobs) { try await store.submitWhole($0, limits) }

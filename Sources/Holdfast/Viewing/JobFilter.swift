@@ -26,7 +26,7 @@ package struct JobFilter: Sendable {
 extension JobStore {
     /// Lists jobs, the highest number first.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func list(_ filter: JobFilter) async throws -> [Job] {
         try await pool.execute(ViewStatements.jobs, filter.parameters, within: deadline).map { try Job($0) }
     }

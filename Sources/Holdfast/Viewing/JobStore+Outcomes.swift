@@ -5,7 +5,7 @@ extension JobStore {
     ///
     /// - Parameter ids: Of any jobs.
     /// - Returns: The state of each of them that is finished.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func outcomes(of ids: [JobID]) async throws -> [JobID: Job.State] {
         var states: [JobID: Job.State] = [:]
         for row in try await pool.execute(
@@ -25,7 +25,7 @@ extension JobStore {
     ///   - queue: Only in this one.
     ///   - key: Only of this one.
     /// - Returns: How many, and when, by the database's clock.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func unfinished(in queue: String?, of key: String?) async throws -> (count: Int, at: PostgresTimestamp) {
         let row = try await pool.execute(
             ViewStatements.countUnfinished,
@@ -37,7 +37,7 @@ extension JobStore {
 
     /// How many jobs have finished since a moment, by state.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func finished(
         since: PostgresTimestamp,
         in queue: String?,

@@ -20,7 +20,7 @@ package struct QueueViews: Sendable {
 
     /// Why a job does not run; one JSON object for each cause.
     ///
-    /// - Throws: ``PostgresError``; with SQLSTATE P0002 when there is no such job.
+    /// - Throws: `PostgresError`; with SQLSTATE P0002 when there is no such job.
     package func causes(of job: JobID) async throws -> [String] {
         try await texts(ViewStatements.why, [.int64(job.rawValue)])
     }
@@ -45,7 +45,7 @@ package struct QueueViews: Sendable {
     ///   - before: The time and the number of an event of the span: only what was before it.
     ///   - limit: The most events.
     /// - Returns: A page; its ``Page/next`` is the time and the number of its last event, with a space between.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func history(
         since: PostgresTimestamp,
         until: PostgresTimestamp,
@@ -67,7 +67,7 @@ package struct QueueViews: Sendable {
     ///
     /// - Returns: Of the unfinished jobs that came before the end of a span of time, and of those that finished in it,
     ///   the latest; a JSON object for each.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func waits(
         since: PostgresTimestamp,
         until: PostgresTimestamp,
@@ -88,7 +88,7 @@ package struct QueueViews: Sendable {
     /// How many jobs have finished in each 5 seconds of the last 5 minutes; it reads them all.
     ///
     /// - Returns: A JSON object for each queue.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func throughput() async throws -> [String] { try await texts(ViewStatements.throughput, []) }
 
     /// The database's clock, as the API writes it.
@@ -108,14 +108,14 @@ package struct QueueViews: Sendable {
     ///
     /// - Parameter name: Only this one.
     /// - Returns: One JSON object for each.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func queues(_ name: String? = nil) async throws -> [String] {
         try await texts(ViewStatements.queues, [.text(name)])
     }
 
     /// The deepest queues, at most so many; it looks at every unfinished job.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func queueStates(limit: Int32) async throws -> [QueueState] {
         try await pool.execute(ViewStatements.queueStates, [.text(nil), .int32(limit)], within: deadline)
             .map { try QueueState($0) }
@@ -123,7 +123,7 @@ package struct QueueViews: Sendable {
 
     /// How many workers are alive, and how many lines they have claimed.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func workerCounts() async throws -> (workers: Int, claims: Int) {
         let row = try await pool.execute(ViewStatements.workerCounts, [], within: deadline)[0]
         return (try row.decode(Int.self, at: 0), try row.decode(Int.self, at: 1))
@@ -131,7 +131,7 @@ package struct QueueViews: Sendable {
 
     /// How many numbers of jobs have been drawn, and when, by the database's clock; `nil` for a role that may not know.
     ///
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func numbersDrawn() async throws -> (count: Int64?, at: PostgresTimestamp) {
         let row = try await pool.execute(ViewStatements.lastJob, [], within: deadline)[0]
         return (try row.decodeIfPresent(Int64.self, at: 0), try row.decode(PostgresTimestamp.self, at: 1))

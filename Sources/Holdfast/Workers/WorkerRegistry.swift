@@ -40,7 +40,7 @@ package struct WorkerRegistry: Sendable {
     ///   - slots: How many tasks it runs at once.
     ///   - nodesWithoutVote: The lock nodes that it is not connected to, or that are in quarantine.
     /// - Returns: What it learns.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     @discardableResult
     package func heartbeat(
         _ worker: WorkerID,
@@ -89,7 +89,7 @@ package struct WorkerRegistry: Sendable {
     ///   - since: Those that are due since then, or later.
     ///   - limit: The most of them.
     /// - Returns: The queue of each that joined, and since when it was due.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func joinLines(
         since: PostgresTimestamp,
         limit: Int
@@ -125,7 +125,7 @@ package struct WorkerRegistry: Sendable {
     ///
     /// - Parameter limit: About how many rows at most.
     /// - Returns: How many.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func sealHistory(limit: Int = 20_000) async throws -> Int {
         try await pool.execute(WorkerStatements.sealHistory, [.int32(Int32(limit))])[0].decode(Int.self, at: 0)
     }

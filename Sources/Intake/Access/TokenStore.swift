@@ -31,7 +31,7 @@ package struct TokenStore: Sendable {
     ///   - scopes: What it is good for, at least one.
     ///   - days: For how many days it is good; `nil`: until it is revoked.
     /// - Returns: The token, which can be told only now.
-    /// - Throws: ``PostgresError``; with the constraint `tokens_name` when the name is taken.
+    /// - Throws: `PostgresError`; with the constraint `tokens_name` when the name is taken.
     package func create(_ name: String, _ scopes: Set<Token.Scope>, days: Int?) async throws(PostgresError) -> Token {
         let secret = Token.makeSecret()
         let rows = try await pool.execute(
@@ -58,7 +58,7 @@ package struct TokenStore: Sendable {
     /// Makes a token good for nothing.
     ///
     /// - Returns: Whether there was one of that name.
-    /// - Throws: ``PostgresError``.
+    /// - Throws: `PostgresError`.
     package func revoke(_ name: String) async throws(PostgresError) -> Bool {
         try await pool.execute(TokenStatements.revoke, [.text(name)], within: deadline).count > 0
     }

@@ -68,8 +68,11 @@ final class ConnectionHandle: @unchecked Sendable {
     /// How many warnings the server has given.
     var warnings: Int { notices.warnings.load(ordering: .relaxed) }
 
-    /// What libpq says of the last failure.
-    var errorMessage: String { String(cString: PQerrorMessage(pointer)).inOneLine }
+    /// What libpq says of the last failure, without its hints, which are indented.
+    var errorMessage: String {
+        let lines = String(cString: PQerrorMessage(pointer)).split { $0.isNewline }.filter { !$0.hasPrefix("\t") }
+        return lines.joined(separator: "; ")
+    }
 }
 
 /// Puts the server's notices where the log is.

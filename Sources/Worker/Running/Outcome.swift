@@ -88,7 +88,7 @@ enum Outcome: Sendable {
         case .said(let end): end.description
         case .cancelled: JobCancelled().description
         case .lost: "the lock could not be extended, and the task was cancelled"
-        case .overrun: "the task took longer than declared, and was cancelled"
+        case .overrun: "the task took longer than an attempt may, and was cancelled"
         }
     }
 }

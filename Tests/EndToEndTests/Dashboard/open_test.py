@@ -214,7 +214,7 @@ class Jobs(DashboardTest):
         job = self.submit_failing("again")
         self.until_state(job, "failed")
         self.open(f"/jobs/{job}")
-        self.see("#error-text", "took longer than declared")
+        self.see("#error-text", "took longer than an attempt may")
         self.see("#attempts", "overrun")
         self.one("#retry").click()
         self.see("#notices", f"Job {job} runs again")

@@ -17,7 +17,7 @@ export const eventName = (event) =>
     element("span", { class: `event ${event.outcome === "failed" ? "failed" : event.event}` },
         event.event, event.outcome && event.outcome !== event.event ? element("small", {}, ` ${event.outcome}`) : null);
 
-export const worker = (id, names) => id === undefined ? "–" : names?.get(id) ?? `worker ${id}`;
+export const worker = (id, names) => id === undefined ? "–" : names?.get(id) ?? `worker no. ${id}`;
 
 /** How long what an event tells of took: the acquisition, or the hold so far. */
 export function span(event) {

@@ -27,7 +27,7 @@ export class Model {
     }
 
     workerName(id) {
-        return this.workers.get(id) ?? `worker ${id}`;
+        return this.workers.get(id) ?? `worker no. ${id}`;
     }
 
     add(event) {
