@@ -430,6 +430,7 @@ let package = Package(
                 "Redlock",
                 "TestSupport",
                 "Worker",
+                .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -131,21 +131,14 @@ package final class Worker: Service {
         var nextGiveUp = ContinuousClock.now
         var doubtUntil = ContinuousClock.now
         var floors = ClaimFloors()
-        var hadQuorum = true
+        var notice = QuorumNotice()
         let executor = LoopExecutor(RedisNode.sharedLoop)
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
                 let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)
                 guard free > 0 else { continue }
                 let hasQuorum = redlock.hasQuorum
-                if hasQuorum != hadQuorum {
-                    hadQuorum = hasQuorum
-                    if hasQuorum {
-                        logger.info("A quorum of lock nodes is back")
-                    } else {
-                        logger.warning("No quorum of lock nodes is connected; jobs wait")
-                    }
-                }
+                notice.note(hasQuorum, logger)
                 guard hasQuorum else { continue }
                 let limit = min(free, Self.claimLimit)
                 if ContinuousClock.now >= nextGiveUp {

@@ -49,9 +49,12 @@ struct JSONFields: Sendable {
     ///
     /// Of several of one name the last is taken, and none is left.
     mutating func take(_ name: String) -> JSONValue {
-        guard let last = fields.last(where: { $0.name == name }) else { return .null }
-        fields.removeAll { $0.name == name }
-        return last.value
+        var last: JSONValue?
+        for index in fields.indices.reversed() where fields[index].name == name {
+            let value = fields.remove(at: index).value
+            last = last ?? value
+        }
+        return last ?? .null
     }
 
     /// Takes a text that must be there.
