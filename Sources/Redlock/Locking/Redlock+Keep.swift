@@ -64,6 +64,8 @@ extension Redlock {
 
     /// Extends a hold each third of its TTL, until the watch is over or the task is cancelled.
     ///
+    /// Not inlined, nor what it calls: what they need for a moment would stay in the memory of each task that keeps a hold.
+    ///
     /// - Returns: Why the guarded work must end before that: the hold is lost, or its limit is reached.
     @inline(never)
     private func extend(
@@ -92,8 +94,6 @@ extension Redlock {
         // Nodes that don't answer must not delay the cancellation.
         await extend(&keeping.hold, within: timeLeft(of: keeping.hold))
     }
-
-    // Not inlined, all of these: what they need for a moment would stay in the memory of each task that keeps a hold.
 
     @inline(never)
     private func add(

@@ -7,6 +7,8 @@ import Synchronization
 import Tracing
 
 /// One attempt of a job: acquire, record, run, release, note what became of it.
+///
+/// Some of it is not inlined, or its temporaries would stay in the memory of each job that runs.
 final class Attempt: Sendable {
     /// How long a job of a kind that this worker does not know is left to the others.
     static let unknownKindDelay: Duration = .seconds(5)
