@@ -48,7 +48,7 @@ final class Workers: Program, @unchecked Sendable {
             clock: process,
             logger: machine.logger
         )
-        await runner.settlingParts { await claim(worker, runner, on: machine) }
+        await runner.settlingParts(on: nil) { await claim(worker, runner, on: machine) }
     }
 
     private func claim(_ worker: WorkerID, _ runner: ClaimRunner, on machine: Machine) async {

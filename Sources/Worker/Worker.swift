@@ -77,6 +77,7 @@ package final class Worker: Service {
         Gauge(label: "holdfast_slots").record(configuration.slots)
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let leadership = Leadership()
+        let executor = LoopExecutor(RedisNode.sharedLoop)
         let runner = ClaimRunner(
             configuration: configuration,
             redlock: redlock,
@@ -94,7 +95,7 @@ package final class Worker: Service {
             group.addTask { [self] in await listen(signal) }
             group.addTask { [self] in await wakeups.run() }
             group.addTask { [self] in await poll(signal) }
-            await runner.settlingParts { await serve(id, runner, signals, signal, logger) }
+            await runner.settlingParts(on: executor) { await serve(id, runner, executor, signals, signal, logger) }
             group.cancelAll()
         }
         // A task of its own, because this one may be cancelled; what is not left now lapses by itself.
@@ -122,6 +123,7 @@ package final class Worker: Service {
     private func serve(
         _ id: WorkerID,
         _ runner: ClaimRunner,
+        _ executor: any TaskExecutor,
         _ signals: AsyncStream<Void>,
         _ signal: AsyncStream<Void>.Continuation,
         _ logger: Logger
@@ -132,7 +134,6 @@ package final class Worker: Service {
         var doubtUntil = ContinuousClock.now
         var floors = ClaimFloors()
         var notice = QuorumNotice()
-        let executor = LoopExecutor(RedisNode.sharedLoop)
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
                 let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)

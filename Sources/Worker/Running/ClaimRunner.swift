@@ -54,10 +54,10 @@ package final class ClaimRunner: Sendable {
     /// Where the code of a kind of job runs; `nil` for where all else does.
     func executor(for kind: String) -> (any TaskExecutor)? { briefKinds.contains(kind) ? nil : taskExecutor }
 
-    /// Settles parts of runs while `body` runs claims.
-    package func settlingParts(_ body: () async -> Void) async {
+    /// Settles parts of runs while `body` runs claims; on the same executor as those, or each would wake one thread more.
+    package func settlingParts(on executor: (any TaskExecutor)?, _ body: () async -> Void) async {
         await withDiscardingTaskGroup { group in
-            group.addTask { [self] in
+            group.addTask(executorPreference: executor) { [self] in
                 await withDiscardingTaskGroup { group in
                     for await ledger in parts { group.addTask { [settler] in await ledger.settlePart(with: settler) } }
                 }
