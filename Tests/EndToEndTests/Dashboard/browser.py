@@ -94,8 +94,8 @@ class DashboardTest(unittest.TestCase):
         return self.call("POST", "/v1/jobs", {"key": key, "value": "v", "durationMs": duration, **fields})["id"]
 
     def submit_failing(self, key):
-        """A job that takes longer than it may, and has one attempt."""
-        return self.submit(key, 60_000, timeoutMs=1, maxAttempts=1)
+        """A job that takes longer than it may, and has one attempt, whose hold is recorded before it is over."""
+        return self.submit(key, 60_000, timeoutMs=1000, maxAttempts=1)
 
     def state(self, job):
         return self.call("GET", f"/v1/jobs/{job}")["state"]
