@@ -232,9 +232,9 @@ struct ControlTests {
         try await database.endLease(of: worker)
         _ = try await WorkerRegistry(pool: database.pool).rescue()
         let second = try await database.claim(for: database.makeWorker())[0]
-        try await database.begin(second.jobs[0], of: second)
-        var settlement = Settlement(of: second)
         var end = LockEvent(.released, second.jobs[0], of: second, at: .now)
+        end.notBefore = try await database.begin(second.jobs[0], of: second)
+        var settlement = Settlement(of: second)
         end.outcome = "succeeded"
         settlement.record(end)
         settlement.finish(second.jobs[0], .succeeded)
