@@ -32,7 +32,8 @@ extension PostgresConnection {
 
     /// Runs a transaction whose first statements are sent with its `begin`, in one round trip.
     ///
-    /// `body` runs on the connection's thread: between its statements no other thread has to wake up. It may end it by ``commit(after:within:)``, to send its last statements with the commit.
+    /// `body` runs on the connection's thread: between its statements no other thread has to wake up. It may end the
+    /// transaction by ``commit(after:within:)``, to send its last statements with the commit.
     ///
     /// - Parameters:
     ///   - isolation: What it sees of others.
