@@ -51,7 +51,10 @@ extension TestDatabase {
 
     /// Stores jobs in one batch, one for each key; the value is the key and its place in the batch.
     @discardableResult
-    func enqueue(_ keys: String...) async throws -> [JobReceipt] {
+    func enqueue(_ keys: String...) async throws -> [JobReceipt] { try await enqueue(keys) }
+
+    @discardableResult
+    func enqueue(_ keys: [String]) async throws -> [JobReceipt] {
         try await store.enqueue(keys.enumerated().map { try NewJob(key: $1, value: "\($1)-\($0)") })
     }
 
@@ -76,6 +79,17 @@ extension TestDatabase {
     @discardableResult
     func begin(_ job: ClaimedJob, of claim: Claim) async throws -> PostgresTimestamp {
         try await LockHistory(pool: pool).append(LockEvent(.acquired, job, of: claim, at: .now))
+    }
+
+    /// The end of a claim's first job, whose hold has begun, and the hold of its second one, from the same moment on.
+    func makePart(of claim: Claim) async throws -> Settlement {
+        let startedAt = try await begin(claim.jobs[0], of: claim)
+        let moment = ContinuousClock.now
+        var settlement = Settlement(of: claim)
+        settlement.record(LockEvent(.released, claim.jobs[0], of: claim, at: moment))
+        settlement.finish(claim.jobs[0], .succeeded, startedAt: startedAt)
+        settlement.acquired = Box(LockEvent(.acquired, claim.jobs[1], of: claim, at: moment))
+        return settlement
     }
 
     /// The lines, by key: who holds each, and its head.

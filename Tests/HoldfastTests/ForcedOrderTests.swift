@@ -130,6 +130,46 @@ struct ForcedOrderTests {
     }
 
     @Test
+    func `a part waits for a change of its job, and keeps it`() async throws {
+        let jobs = try await database.enqueue("a", "a").map(\.id)
+        let claim = try await database.claim(for: database.makeWorker())[0]
+        let part = try await database.makePart(of: claim)
+        try await withPatience { pool, store in
+            try await withThrowingTaskGroup(of: [SettlementResult].self) { group in
+                try await whileLocked(
+                    "update holdfast.jobs set progress = 0.5 where id = \(jobs[0])"
+                ) { connection in
+                    group.addTask { try await store.settle([part]) }
+                    try await untilWaiting(1, connection)
+                }
+                let results = try #require(try await group.next())
+                #expect(results != [.busy] && results != [.refused] && results != [.stale])
+            }
+        }
+        #expect(try await database.column(Double.self, "select progress::float8 from holdfast.finished_jobs") == [0.5])
+        #expect(try await database.history() == ["acquired 1", "released 1", "acquired 1"])
+        try await expectSound()
+    }
+
+    @Test
+    func `a part begins no job that is gone when its row could be locked`() async throws {
+        let jobs = try await database.enqueue("a", "a").map(\.id)
+        let claim = try await database.claim(for: database.makeWorker())[0]
+        let part = try await database.makePart(of: claim)
+        try await withPatience { pool, store in
+            try await withThrowingTaskGroup(of: [SettlementResult].self) { group in
+                try await whileLocked("delete from holdfast.jobs where id = \(jobs[1])") { connection in
+                    group.addTask { try await store.settle([part]) }
+                    try await untilWaiting(1, connection)
+                }
+                #expect(try await group.next() == [.refused])
+            }
+        }
+        #expect(try await database.finished() == [jobs[0]])
+        #expect(try await database.history() == ["acquired 1", "released 1"])
+    }
+
+    @Test
     func `batches in opposite orders and a settle of the same keys wait for each other, and none for ever`()
         async throws
     {

@@ -9,17 +9,6 @@ import Testing
 struct NextHoldTests {
     private var database: TestDatabase { FreshDatabase.current }
 
-    /// The end of a claim's first job, whose hold has begun, and the hold of its second one, from the same moment on.
-    private func makeSettlement(of claim: Claim) async throws -> Settlement {
-        let startedAt = try await database.begin(claim.jobs[0], of: claim)
-        let moment = ContinuousClock.now
-        var settlement = Settlement(of: claim)
-        settlement.record(LockEvent(.released, claim.jobs[0], of: claim, at: moment))
-        settlement.finish(claim.jobs[0], .succeeded, startedAt: startedAt)
-        settlement.acquired = Box(LockEvent(.acquired, claim.jobs[1], of: claim, at: moment))
-        return settlement
-    }
-
     /// When a job's event was, as recorded.
     private func times(of event: String, _ job: JobID) async throws -> [PostgresTimestamp] {
         try await database.column(
@@ -43,7 +32,7 @@ struct NextHoldTests {
         let worker = try await database.makeWorker()
         let jobs = try await database.enqueue("a", "a", "a").map(\.id)
         let claim = try #require(try await database.claim(for: worker).first)
-        let results = try await database.store.settle([makeSettlement(of: claim)])
+        let results = try await database.store.settle([database.makePart(of: claim)])
         let released = try #require(try await times(of: "released", jobs[0]).first)
         let acquired = try #require(try await times(of: "acquired", jobs[1]).first)
         #expect(results == [.acquired(at: acquired)])
@@ -55,14 +44,18 @@ struct NextHoldTests {
         #expect(try await database.unfinished() == [jobs[1], jobs[2]])
     }
 
-    @Test
-    func `of a job that was cancelled meanwhile it is refused, and the rest of the batch is settled`() async throws {
+    @Test(arguments: [true, false])
+    func `of a job that was cancelled meanwhile it is refused, and the rest of the batch is settled`(
+        besideALineThatIsFreed: Bool
+    ) async throws {
         let worker = try await database.makeWorker()
         let jobs = try await database.enqueue("a", "a", "b", "b", "c").map(\.id)
         let claims = try await database.claim(for: worker).sorted { $0.key < $1.key }
         try await cancel(jobs[1])
+        var last = Settlement.allSucceeded(claims[2])
+        if !besideALineThatIsFreed { last = last.takePart() }
         let settlements = [
-            try await makeSettlement(of: claims[0]), try await makeSettlement(of: claims[1]), .allSucceeded(claims[2]),
+            try await database.makePart(of: claims[0]), try await database.makePart(of: claims[1]), last,
         ]
         let results = try await database.store.settle(settlements)
         let acquired = try #require(try await times(of: "acquired", jobs[3]).first)
@@ -70,11 +63,63 @@ struct NextHoldTests {
         #expect(try await database.history(of: "a") == ["acquired 1", "released 1"])
         #expect(try await database.store.find(jobs[0])?.state == .succeeded)
         #expect(try await database.store.find(jobs[1])?.state == .cancelled)
-        var last = Settlement(of: claims[0])
-        last.freesLine = true
-        #expect(try await database.store.settle([last]) == [.settled(hasMore: false)])
-        #expect(try await database.lines().map(\.key) == ["b"])
+        #expect(try await database.store.find(jobs[4])?.state == .succeeded)
+        var end = Settlement(of: claims[0])
+        end.freesLine = true
+        #expect(try await database.store.settle([end]) == [.settled(hasMore: false)])
+        #expect(try await database.lines().map(\.key) == (besideALineThatIsFreed ? ["b"] : ["b", "c"]))
         #expect(try await isSound())
+    }
+
+    @Test
+    func `what is recorded is a part of the true hold, however late it is recorded`() async throws {
+        func now() async throws -> PostgresTimestamp {
+            try #require(try await database.column(PostgresTimestamp.self, "select clock_timestamp()").first)
+        }
+        let worker = try await database.makeWorker()
+        let jobs = try await database.enqueue(Array(repeating: "a", count: 51)).map(\.id)
+        let claim = try #require(try await database.claim(for: worker).first)
+        try await database.begin(claim.jobs[0], of: claim)
+        for index in 0..<50 {
+            let before = try await now()
+            var settlement = Settlement(of: claim)
+            settlement.record(LockEvent(.released, claim.jobs[index], of: claim, at: .now))
+            settlement.acquired = Box(LockEvent(.acquired, claim.jobs[index + 1], of: claim, at: .now))
+            let after = try await now()
+            _ = try await database.store.settle([settlement])
+            #expect(try await times(of: "released", jobs[index]).allSatisfy { $0 <= after })
+            #expect(try await times(of: "acquired", jobs[index + 1]).allSatisfy { $0 >= before })
+        }
+        #expect(try await database.history().count == 101)
+    }
+
+    @Test
+    func `a part that is locked by somebody else is busy, a stale one refused, and the rest is settled`() async throws {
+        let worker = try await database.makeWorker()
+        let jobs = try await database.enqueue("a", "a", "b", "b", "c", "c").map(\.id)
+        let claims = try await database.claim(for: worker).sorted { $0.key < $1.key }
+        var settlements: [Settlement] = []
+        for claim in claims { settlements.append(try await database.makePart(of: claim)) }
+        try await database.run("update holdfast.key_lines set held_by = null where lock_key = 'b'")
+        let results = try await database.pool.withTransaction { [settlements] connection in
+            _ = try await connection.execute(
+                Statement(
+                    name: "lock",
+                    sql: "select from holdfast.key_lines where lock_key = 'a' for update",
+                    isPrepared: false
+                )
+            )
+            return try await database.store.settle(settlements)
+        }
+        let acquired = try #require(try await times(of: "acquired", jobs[5]).first)
+        #expect(results == [.busy, .stale, .acquired(at: acquired)])
+        #expect(try await database.history(of: "a") == ["acquired 1"])
+        #expect(try await database.history(of: "b") == ["acquired 1", "released 1", "refused 1"])
+        #expect(try await database.history(of: "c") == ["acquired 1", "released 1", "acquired 1"])
+        #expect(try await database.finished() == [jobs[4]])
+        let again = try await database.store.settle([settlements[0]])
+        #expect(again == [.acquired(at: try #require(try await times(of: "acquired", jobs[1]).first))])
+        #expect(Set(try await database.finished()) == [jobs[0], jobs[4]])
     }
 
     @Test
@@ -82,7 +127,7 @@ struct NextHoldTests {
         let worker = try await database.makeWorker()
         let jobs = try await database.enqueue("a", "a").map(\.id)
         let claim = try #require(try await database.claim(for: worker).first)
-        let settlement = try await makeSettlement(of: claim)
+        let settlement = try await database.makePart(of: claim)
         try await database.endLease(of: worker)
         #expect(try await WorkerRegistry(pool: database.pool).rescue() == ["a"])
         #expect(try await database.store.settle([settlement]) == [.stale])

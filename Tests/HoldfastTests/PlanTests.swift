@@ -14,7 +14,8 @@ struct PlanTests {
     /// A key leads over all dead versions of its line.
     @Test(arguments: [
         SettleStatements.lock, SettleStatements.finish, SettleStatements.retry, SettleStatements.moveOn,
-        HistoryStatements.writeAhead, QueueStatements.claimLines, QueueStatements.isAnyReady, QueueStatements.readRuns,
+        SettleStatements.parts, HistoryStatements.writeAhead, QueueStatements.claimLines, QueueStatements.isAnyReady,
+        QueueStatements.readRuns,
     ])
     func `what each job needs finds lines by claim or readiness, and jobs by line or id`(
         statement: Statement
@@ -49,7 +50,7 @@ struct PlanTests {
         configuration.planning = .once
         let pool = PostgresPool(configuration: configuration, size: 1, logger: .quiet)
         defer { pool.close() }
-        let count = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
+        let count = (1...40).last { statement.sql.contains("$\($0)") } ?? 0
         let nulls = Array(repeating: "null", count: count).joined(separator: ", ")
         let json = try await pool.withConnection { connection in
             try await connection.executeScript(

@@ -3,26 +3,32 @@ import Redlock
 
 /// The statements of the lock history.
 enum HistoryStatements {
-    /// The columns that an event gives, and how.
-    private static let insert = """
-        insert into holdfast.lock_history
-            (at, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us, waited_us, held_us,
-             reason, outcome)
-        select greatest(coalesce($1, clock_timestamp()) - e.age_us * interval '1 microsecond', e.not_before),
-               e.event::holdfast.lock_event, e.lock_key, e.job_id, e.attempt, e.worker_id, e.fence, e.token,
-               e.votes::jsonb, e.validity_us, e.waited_us, e.held_us, e.reason, e.outcome
-        from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::integer[],
-                    $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::bigint[],
-                    $14::bigint[], $15::text[], $16::bigint[], $17::text[])
-            with ordinality
-            as e(age_us, not_before, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us,
-                 waited_us, held_us, reason, claim_fence, outcome, place)
-        """
+    /// Inserts events, which are the parameters from `$first` on: see ``parameters(_:clock:)``.
+    static func insert(from first: Int) -> String {
+        let types = [
+            "bigint", "timestamptz", "text", "text", "bigint", "integer", "bigint", "bigint", "text", "text", "bigint",
+            "bigint", "bigint", "text", "bigint", "text",
+        ]
+        let columns = types.enumerated().map { "$\(first + 1 + $0)::\($1)[]" }.joined(separator: ", ")
+        return """
+            insert into holdfast.lock_history
+                (at, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us, waited_us, held_us,
+                 reason, outcome)
+            select greatest(
+                       case when e.event = 'acquired' then clock_timestamp()
+                            else least($\(first), clock_timestamp()) end - e.age_us * interval '1 microsecond',
+                       e.not_before),
+                   e.event::holdfast.lock_event, e.lock_key, e.job_id, e.attempt, e.worker_id, e.fence, e.token,
+                   e.votes::jsonb, e.validity_us, e.waited_us, e.held_us, e.reason, e.outcome
+            from unnest(\(columns))
+                with ordinality
+                as e(age_us, not_before, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us,
+                     waited_us, held_us, reason, claim_fence, outcome, place)
+            """
+    }
 
     /// Adds events, in their order.
-    ///
-    /// Their time is `$1`, or the clock's now, less their age.
-    static let append = Statement(name: "append_history", sql: insert + "\norder by e.place")
+    static let append = Statement(name: "append_history", sql: insert(from: 1) + "\norder by e.place")
 
     /// Adds acquisitions, those whose claims still have their lines; a row for each of them.
     ///
@@ -31,7 +37,7 @@ enum HistoryStatements {
     /// the number of its claim, as a settle finds it.
     static let writeAhead = Statement(
         name: "write_ahead_history",
-        sql: insert + """
+        sql: insert(from: 1) + """
 
             cross join lateral (
                 select
@@ -54,20 +60,20 @@ enum HistoryStatements {
         return starts
     }
 
-    /// The parameters of both.
+    /// Events as parameters of ``insert(from:)``.
+    ///
+    /// An acquisition's time is what the server's clock shows when it is written, less its age: never before the true one.
+    /// Any other's is counted from an earlier reading, and never after the true one. So what is recorded is a part of the
+    /// true hold.
     ///
     /// - Parameters:
     ///   - events: What is to be added.
-    ///   - base: A reading of the database's clock; `nil` lets the statement read it.
-    ///   - now: The same moment on this process' monotonic clock.
+    ///   - clock: The server's; needed for other events than acquisitions.
     /// - Returns: One for each `$n`.
-    static func parameters(
-        _ events: [Box<LockEvent>],
-        base: PostgresTimestamp?,
-        now: ContinuousClock.Instant
-    ) -> [Parameter] {
-        [
-            .timestamp(base),
+    static func parameters(_ events: [Box<LockEvent>], clock: ServerClock? = nil) -> [Parameter] {
+        let now = ContinuousClock.now
+        return [
+            .timestamp(clock?.time(at: now)),
             .int64s(events.map { $0.value.moment.duration(to: now).microseconds }),
             .optionalTimestamps(events.map { $0.value.notBefore }),
             .texts(events.map { $0.value.kind.rawValue }),

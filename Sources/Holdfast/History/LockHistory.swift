@@ -13,7 +13,7 @@ package struct LockHistory: Sendable {
             // The age is taken before the statement is sent, so that the time written is never before the true one.
             let rows = try await pool.execute(
                 HistoryStatements.writeAhead,
-                HistoryStatements.parameters(events, base: nil, now: .now),
+                HistoryStatements.parameters(events),
                 within: deadline
             )
             let starts = try HistoryStatements.starts(rows)

@@ -2,19 +2,52 @@ import Postgres
 import Redlock
 
 extension JobStore {
-    /// Records what became of claims of one worker, in one transaction.
+    /// Records what became of claims of one worker, each settlement in one transaction.
     ///
     /// - Parameters:
     ///   - settlements: At most one for each claim.
     ///   - inDoubt: Whether they may have been committed already, by a call that got no answer.
     /// - Returns: A result for each settlement, in the same order.
-    /// - Throws: `PostgresError`; nothing is recorded then, unless it was the commit that got no answer.
+    /// - Throws: `PostgresError`; some may be recorded then.
     package func settle(_ settlements: [Settlement], inDoubt: Bool = false) async throws -> [SettlementResult] {
-        guard let worker = settlements.first?.claim.worker.rawValue else { return [] }
-        let lines: [Parameter] = [
-            .int64(worker), .texts(settlements.map(\.claim.key.text)),
-            .int64s(settlements.map(\.claim.fence.rawValue)),
-        ]
+        guard !settlements.isEmpty else { return [] }
+        guard !inDoubt, settlements.allSatisfy(\.leavesLine) else {
+            return try await settleInTransaction(settlements, inDoubt: inDoubt)
+        }
+        let results = try await pool.withConnection { try await settleParts(settlements, on: $0) }
+        guard results.contains(nil) else { return results.compactMap(\.self) }
+        let rest = settlements.indices.filter { results[$0] == nil }
+        var others = try await settleInTransaction(rest.map { settlements[$0] }, inDoubt: false)[...]
+        return results.map { $0 ?? others.removeFirst() }
+    }
+
+    /// - Returns: `nil` for those whose lines were not to be locked; nothing is recorded of them.
+    private func settleParts(
+        _ settlements: [Settlement],
+        on connection: isolated PostgresConnection
+    ) async throws -> [SettlementResult?] {
+        let clock = try await connection.clock(within: deadline)
+        let events = settlements.flatMap { $0.events + [$0.acquired].compactMap(\.self) }
+        let rows = try await connection.execute(
+            SettleStatements.parts,
+            lines(settlements) + finished(settlements) + HistoryStatements.parameters(events, clock: clock),
+            within: deadline
+        )
+        var results = [SettlementResult?](repeating: nil, count: settlements.count)
+        for row in rows {
+            let index = try row.decode(Int.self, at: 0) - 1
+            let start = try row.decodeIfPresent(PostgresTimestamp.self, at: 1)
+            results[index] =
+                if let start { .acquired(at: start) } else {
+                    settlements[index].acquired == nil ? .settled(hasMore: false) : .refused
+                }
+        }
+        return results
+    }
+
+    private func settleInTransaction(_ settlements: [Settlement], inDoubt: Bool) async throws -> [SettlementResult] {
+        let lines = lines(settlements)
+        let worker = settlements[0].claim.worker.rawValue
         return try await pool.withTransaction(
             startingWith: [BoundStatement(SettleStatements.lock, lines)],
             within: deadline
@@ -22,7 +55,7 @@ extension JobStore {
             var results = [SettlementResult](repeating: .busy, count: settlements.count)
             let locked = first[0][0]
             // The clock was read before now: times that are counted back from here are never after the true ones.
-            let clock = (reading: try locked.decode(PostgresTimestamp.self, at: 1), readBy: ContinuousClock.now)
+            let clock = ServerClock(reading: try locked.decode(PostgresTimestamp.self, at: 1), readBy: .now)
             for place in try locked.decode([Int64].self, at: 0) {
                 results[Int(place) - 1] = .settled(hasMore: false)
             }
@@ -52,7 +85,7 @@ extension JobStore {
                 last.append(
                     BoundStatement(
                         HistoryStatements.append,
-                        HistoryStatements.parameters(events, base: clock.reading, now: clock.readBy)
+                        HistoryStatements.parameters(events, clock: clock)
                     )
                 )
             }
@@ -62,7 +95,7 @@ extension JobStore {
                 last.append(
                     BoundStatement(
                         HistoryStatements.writeAhead,
-                        HistoryStatements.parameters(events, base: nil, now: .now)
+                        HistoryStatements.parameters(events)
                     )
                 )
             }
@@ -110,21 +143,32 @@ extension JobStore {
         return refused
     }
 
+    /// The claims' worker and lines.
+    private func lines(_ settlements: [Settlement]) -> [Parameter] {
+        [
+            .int64(settlements[0].claim.worker.rawValue), .texts(settlements.map(\.claim.key.text)),
+            .int64s(settlements.map(\.claim.fence.rawValue)),
+        ]
+    }
+
+    /// The jobs that are over.
+    private func finished(_ settlements: [Settlement]) -> [Parameter] {
+        let finished = settlements.flatMap(\.finished)
+        let claimFences = settlements.flatMap { settlement in
+            settlement.finished.map { _ in settlement.claim.fence.rawValue }
+        }
+        return [
+            .int64s(finished.map(\.job.id.rawValue)), .texts(finished.map(\.state.rawValue)),
+            .optionalTexts(finished.map { $0.error?.bounded }), .int64s(finished.map(\.job.fence.rawValue)),
+            .int32s(finished.map { Int32($0.job.attempt) }), .optionalTimestamps(finished.map(\.startedAt)),
+            .int64s(claimFences),
+        ]
+    }
+
     private func moves(_ settlements: [Settlement], _ worker: Int64) -> [BoundStatement] {
         var moves: [BoundStatement] = []
-        let finished = settlements.flatMap(\.finished)
-        if !finished.isEmpty {
-            moves.append(
-                BoundStatement(
-                    SettleStatements.finish,
-                    [
-                        .int64(worker), .int64s(finished.map(\.job.id.rawValue)),
-                        .texts(finished.map(\.state.rawValue)), .optionalTexts(finished.map { $0.error?.bounded }),
-                        .int64s(finished.map(\.job.fence.rawValue)), .int32s(finished.map { Int32($0.job.attempt) }),
-                        .optionalTimestamps(finished.map(\.startedAt)),
-                    ]
-                )
-            )
+        if settlements.contains(where: { !$0.finished.isEmpty }) {
+            moves.append(BoundStatement(SettleStatements.finish, [.int64(worker)] + finished(settlements)))
         }
         let retried = settlements.compactMap(\.retried)
         if !retried.isEmpty {

@@ -48,6 +48,9 @@ package struct Settlement: Sendable {
         finished.isEmpty && retried == nil && events.isEmpty && acquired == nil && !freesLine
     }
 
+    /// Whether nothing of its line changes: it is a part of a run, and no foreign holder has been waited for.
+    var leavesLine: Bool { !freesLine && retried == nil && claim.waited == nil }
+
     package mutating func finish(
         _ job: ClaimedJob,
         _ state: Finished.State,

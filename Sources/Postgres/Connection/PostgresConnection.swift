@@ -17,6 +17,8 @@ package actor PostgresConnection {
     var prepared: [PreparedKey: Preparation] = [:]
     /// Whether the last transaction that was begun has been committed.
     var isCommitted = false
+    /// The server's clock, as it was last read.
+    var lastClock: ServerClock?
     private let condition = Condition()
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
