@@ -32,21 +32,10 @@ struct RawLoop: Sendable {
     @discardableResult
     mutating func settle(_ jobs: Int) async throws -> Double {
         let start = ContinuousClock.now
-        let registry = WorkerRegistry(pool: database.pool)
         let history = LockHistory(pool: database.pool)
         var done = 0
         while done < jobs {
-            if ContinuousClock.now >= nextHeartbeat {
-                try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: Self.batch)
-                nextHeartbeat = .now + WorkerRegistry.heartbeatInterval
-            }
-            let claims = try await database.store.claim(
-                for: worker,
-                queues: ["default"],
-                limit: Self.batch,
-                runLimit: runLimit,
-                floors: &floors
-            )
+            let claims = try await claim()
             guard !claims.isEmpty else { break }
             let startedAt = try await record(claims, in: history)
             var settlements: [Settlement] = []
@@ -66,6 +55,80 @@ struct RawLoop: Sendable {
             }
         }
         return Double(done) / start.duration(to: .now).seconds
+    }
+
+    /// Runs the jobs of one key, each after the one before: its lock is handed over, its hold recorded with the end of that
+    /// one, and its value written.
+    ///
+    /// - Parameter nodes: For locks, and the first of them for values.
+    /// - Returns: How long a job waited for each of the three on average, in ms.
+    /// - Throws: ``LockError``, `PostgresError` or `RedisError`.
+    mutating func runInTurn(on nodes: BenchNodes) async throws -> (lock: Double, commit: Double, write: Double) {
+        let values = ValueStore(node: nodes.nodes[0].connection)
+        var waits = (lock: Duration.zero, commit: Duration.zero, write: Duration.zero)
+        var done = 0
+        while let claim = try await claim().first {
+            var settlement = Settlement(of: claim)
+            var last: Hold?
+            for job in claim.jobs {
+                let start = ContinuousClock.now
+                let hold = try await hold(for: job, of: claim, after: last, nodes.redlock)
+                var part = settlement.takePart()
+                var acquired = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
+                acquired.votes = hold.votes
+                part.acquired = Box(acquired)
+                let locked = ContinuousClock.now
+                guard case .acquired(let startedAt) = try await database.store.settle([part])[0] else {
+                    throw LockError(.noQuorum, keys: [claim.key])
+                }
+                let recorded = ContinuousClock.now
+                _ = try await values.write(job.value, to: claim.key, fence: job.fence)
+                waits.lock += start.duration(to: locked)
+                waits.commit += locked.duration(to: recorded)
+                waits.write += recorded.duration(to: .now)
+                done += 1
+                var released = LockEvent(.released, job, of: claim, at: .now)
+                released.votes = hold.votes
+                settlement.record(released)
+                settlement.finish(job, .succeeded, startedAt: startedAt)
+                last = hold
+            }
+            if let last { await nodes.redlock.release(last) }
+            settlement.freesLine = true
+            _ = try await database.store.settle([settlement])
+        }
+        func mean(_ wait: Duration) -> Double { wait.seconds * 1000 / Double(max(done, 1)) }
+        return (mean(waits.lock), mean(waits.commit), mean(waits.write))
+    }
+
+    private func hold(
+        for job: ClaimedJob,
+        of claim: Claim,
+        after last: Hold?,
+        _ redlock: Redlock
+    ) async throws -> Hold {
+        let token = "\(job.fence)"
+        let acquisition =
+            if let last { await redlock.handOver(last, token: token, ttl: job.lockTTL).next } else {
+                await redlock.tryAcquire(claim.key, token: token, ttl: job.lockTTL)
+            }
+        guard case .granted(let hold) = acquisition else { throw LockError(.noQuorum, keys: [claim.key]) }
+        return hold
+    }
+
+    private mutating func claim() async throws -> [Claim] {
+        if ContinuousClock.now >= nextHeartbeat {
+            let registry = WorkerRegistry(pool: database.pool)
+            try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: Self.batch)
+            nextHeartbeat = .now + WorkerRegistry.heartbeatInterval
+        }
+        return try await database.store.claim(
+            for: worker,
+            queues: ["default"],
+            limit: Self.batch,
+            runLimit: runLimit,
+            floors: &floors
+        )
     }
 
     /// - Returns: When each job was started, as recorded.

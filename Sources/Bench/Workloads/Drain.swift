@@ -10,7 +10,8 @@ struct Drain: Workload {
             Stores jobs whose task does nothing but its fenced write, then starts workers: each job has a Redlock on three \
             nodes, and its acquired and released rows are durable. From the first hold to the last settle, by the \
             database's clock. The ceiling is the same statements, claims, records and settles, in batches of 500 on two \
-            connections that do nothing else.
+            connections that do nothing else; of ONE key, what each of its jobs must wait for, one after the other, with \
+            no worker around it: lock, commit and write are how long they took, in ms.
 
             distinct   each job on a key of its own
             keys       1,000 keys in turn
@@ -99,6 +100,7 @@ struct Drain: Workload {
         var ceilings: [Double] = []
         var commands: [Double] = []
         var whileOthers: [Double] = []
+        var waits: [(lock: Double, commit: Double, write: Double)] = []
         for _ in 0..<options.runs {
             let before = try await system.nodes.commands()
             rates.append(
@@ -110,7 +112,11 @@ struct Drain: Workload {
             )
             commands.append(Double(try await system.nodes.commands() - before) / Double(jobs))
             if spread == .beside { whileOthers.append(try await rateWhileOthers(system)) }
-            ceilings.append(try await rate(system, spread) { try await drainRaw(system) })
+            ceilings.append(
+                try await rate(system, spread) {
+                    if spread == .one { waits.append(try await runInTurn(system)) } else { try await drainRaw(system) }
+                }
+            )
         }
         let name = "drain \(spread.rawValue), \(processes) process\(processes > 1 ? "es" : "")"
         var figure = Figure(name, "jobs/s", rates)
@@ -118,6 +124,12 @@ struct Drain: Workload {
         figure.aims = spread.aims
         figure.details = [("commandsPerJob", Samples(commands).median)]
         if !whileOthers.isEmpty { figure.details.append(("whileOthers", Samples(whileOthers).median)) }
+        if !waits.isEmpty {
+            figure.details += [
+                ("lock", Samples(waits.map(\.lock)).median), ("commit", Samples(waits.map(\.commit)).median),
+                ("write", Samples(waits.map(\.write)).median),
+            ]
+        }
         return figure
     }
 
@@ -145,6 +157,11 @@ struct Drain: Workload {
             where id > \(first)
             """
         )
+    }
+
+    private func runInTurn(_ system: BenchSystem) async throws -> (lock: Double, commit: Double, write: Double) {
+        var loop = try await RawLoop(system.database, runLimit: WorkerConfiguration().runLimit)
+        return try await loop.runInTurn(on: system.nodes)
     }
 
     private func drainRaw(_ system: BenchSystem) async throws {
