@@ -79,7 +79,7 @@ struct RawLoop: Sendable {
                 part.acquired = Box(acquired)
                 let locked = ContinuousClock.now
                 guard case .acquired(let startedAt) = try await database.store.settle([part])[0] else {
-                    throw LockError(.noQuorum, keys: [claim.key])
+                    throw LockError(.lost, keys: [claim.key], detail: "somebody else has the claim's line or its job")
                 }
                 let recorded = ContinuousClock.now
                 _ = try await values.write(job.value, to: claim.key, fence: job.fence)
@@ -112,7 +112,7 @@ struct RawLoop: Sendable {
             if let last { await redlock.handOver(last, token: token, ttl: job.lockTTL).next } else {
                 await redlock.tryAcquire(claim.key, token: token, ttl: job.lockTTL)
             }
-        guard case .granted(let hold) = acquisition else { throw LockError(.noQuorum, keys: [claim.key]) }
+        guard case .granted(let hold) = acquisition else { throw LockError(.held, keys: [claim.key]) }
         return hold
     }
 

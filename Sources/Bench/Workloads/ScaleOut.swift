@@ -7,7 +7,7 @@ struct ScaleOut: Workload {
         abstract: "Jobs a second by the number of worker processes.",
         discussion: """
             Jobs on keys of their own, whose tasks take some time, and few slots for each worker: there is always work, and \
-            the processors are not full. The ceiling is the rate of one process, times the number of processes. Beside it \
+            no core is full. The ceiling is the rate of one process, times the number of processes. Beside it \
             are the cores that all servers and workers used.
             """
     )
@@ -17,7 +17,7 @@ struct ScaleOut: Workload {
     var processes = "1,2,4"
 
     @Option(help: "How many tasks each runs at once.")
-    var slots = 8
+    var slots = 2
 
     @Option(name: .customLong("task-ms"), help: "How long each task takes, in ms.")
     var taskMs = 20
