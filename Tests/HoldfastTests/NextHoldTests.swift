@@ -1,3 +1,4 @@
+import Foundation
 import Holdfast
 import Postgres
 import Redlock
@@ -72,7 +73,7 @@ struct NextHoldTests {
     }
 
     @Test
-    func `what is recorded is a part of the true hold, however late it is recorded`() async throws {
+    func `what is recorded is a part of the true hold`() async throws {
         func now() async throws -> PostgresTimestamp {
             try #require(try await database.column(PostgresTimestamp.self, "select clock_timestamp()").first)
         }
@@ -94,7 +95,7 @@ struct NextHoldTests {
     }
 
     @Test
-    func `a part that is locked by somebody else is busy, a stale one refused, and the rest is settled`() async throws {
+    func `of parts one that is locked waits, a stale one is refused, and the rest is settled`() async throws {
         let worker = try await database.makeWorker()
         let jobs = try await database.enqueue("a", "a", "b", "b", "c", "c").map(\.id)
         let claims = try await database.claim(for: worker).sorted { $0.key < $1.key }
@@ -102,18 +103,19 @@ struct NextHoldTests {
         for claim in claims { settlements.append(try await database.makePart(of: claim)) }
         try await database.run("update holdfast.key_lines set held_by = null where lock_key = 'b'")
         let results = try await database.pool.withTransaction { [settlements] connection in
-            _ = try await connection.execute(
-                Statement(
-                    name: "lock",
-                    sql: "select from holdfast.key_lines where lock_key = 'a' for update",
-                    isPrepared: false
-                )
-            )
+            // As a cancel does.
+            for table in ["key_lines", "jobs"] {
+                let sql = "select from holdfast.\(table) where lock_key = 'a' for update"
+                _ = try await connection.execute(Statement(name: "lock", sql: sql, isPrepared: false))
+            }
             return try await database.store.settle(settlements)
         }
         let acquired = try #require(try await times(of: "acquired", jobs[5]).first)
-        #expect(results == [.busy, .stale, .acquired(at: acquired)])
+        #expect(results == [.busy, .busy, .acquired(at: acquired)])
         #expect(try await database.history(of: "a") == ["acquired 1"])
+        #expect(try await database.history(of: "b") == ["acquired 1"])
+        settlements[1].isContested = true
+        #expect(try await database.store.settle([settlements[1]]) == [.stale])
         #expect(try await database.history(of: "b") == ["acquired 1", "released 1", "refused 1"])
         #expect(try await database.history(of: "c") == ["acquired 1", "released 1", "acquired 1"])
         #expect(try await database.finished() == [jobs[4]])
@@ -123,13 +125,38 @@ struct NextHoldTests {
     }
 
     @Test
+    func `what a frozen server reads once it has been given up and settled again changes nothing`() async throws {
+        let worker = try await database.makeWorker()
+        let jobs = try await database.enqueue("a", "a").map(\.id)
+        let claim = try #require(try await database.claim(for: worker).first)
+        var part = try await database.makePart(of: claim)
+        let pool = PostgresPool(configuration: try database.configuration(), size: 1, logger: .quiet)
+        defer { pool.close() }
+        let hasty = JobStore(pool: pool, deadline: .milliseconds(200))
+        // Prepares the statement, and reads the clock.
+        #expect(try await hasty.settle([Settlement(of: claim)]) == [.settled(hasMore: false)])
+        let backend = try await pool.withConnection { $0.backendID }
+        kill(backend, SIGSTOP)
+        defer { kill(backend, SIGCONT) }
+        await #expect(throws: PostgresError.self) { _ = try await hasty.settle([part]) }
+        part.acquired = nil
+        #expect(try await database.store.settle([part], inDoubt: true) == [.settled(hasMore: false)])
+        kill(backend, SIGCONT)
+        while try await database.int("select count(*) from pg_stat_activity where pid = \(backend)") > 0 {}
+        #expect(try await database.history() == ["acquired 1", "released 1"])
+        #expect(try await database.finished() == [jobs[0]])
+    }
+
+    @Test
     func `under a stale claim nothing is begun`() async throws {
         let worker = try await database.makeWorker()
         let jobs = try await database.enqueue("a", "a").map(\.id)
         let claim = try #require(try await database.claim(for: worker).first)
-        let settlement = try await database.makePart(of: claim)
+        var settlement = try await database.makePart(of: claim)
         try await database.endLease(of: worker)
         #expect(try await WorkerRegistry(pool: database.pool).rescue() == ["a"])
+        #expect(try await database.store.settle([settlement]) == [.busy])
+        settlement.isContested = true
         #expect(try await database.store.settle([settlement]) == [.stale])
         #expect(try await times(of: "acquired", jobs[1]) == [])
         #expect(try await times(of: "refused", jobs[0]).count == 1)

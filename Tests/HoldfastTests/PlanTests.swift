@@ -23,6 +23,17 @@ struct PlanTests {
         try await check(statement, linesBy: ["(queue =", "AND (fence =", "(ctid ="])
     }
 
+    @Test(arguments: [100, 10_000], [SettleStatements.finish, SettleStatements.parts, HistoryStatements.writeAhead])
+    func `jobs are found so too when statistics say that there are few, or many`(
+        count: Int,
+        statement: Statement
+    ) async throws {
+        let jobs = try (0..<count).map { try NewJob(key: "k\($0)", value: "v") }
+        _ = try await database.store.enqueue(jobs)
+        try await database.run("analyze holdfast.jobs, holdfast.key_lines")
+        try await check(statement, linesBy: ["(queue =", "AND (fence =", "(ctid ="])
+    }
+
     @Test(arguments: [SettleStatements.findStale, QueueStatements.countLines])
     func `what few jobs need finds lines by key`(statement: Statement) async throws {
         try await check(statement, linesBy: ["(lock_key ="])

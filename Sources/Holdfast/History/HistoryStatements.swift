@@ -34,7 +34,7 @@ enum HistoryStatements {
     ///
     /// A claim that was put back while its worker was frozen, or while its commit was under way, starts nothing; nor does
     /// a job that was cancelled. Its row is locked, so that it is either begun or cancelled. A line is found by
-    /// the number of its claim, as a settle finds it.
+    /// the number of its claim, as a settle finds it; a job by its id, given twice for the same reason as there.
     static let writeAhead = Statement(
         name: "write_ahead_history",
         sql: insert(from: 1) + """
@@ -44,7 +44,7 @@ enum HistoryStatements {
                 from holdfast.key_lines k
                 where k.held_by = e.worker_id and k.fence = e.claim_fence
                 limit 1) k
-            join holdfast.jobs j on j.id = e.job_id
+            join holdfast.jobs j on j.id = e.job_id and j.id = any($6)
             order by e.place
             for key share of j
             returning fence, at

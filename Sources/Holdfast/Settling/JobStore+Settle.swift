@@ -2,38 +2,36 @@ import Postgres
 import Redlock
 
 extension JobStore {
-    /// Records what became of claims of one worker, each settlement in one transaction.
+    /// Records what became of claims of one worker, in one transaction.
     ///
     /// - Parameters:
     ///   - settlements: At most one for each claim.
     ///   - inDoubt: Whether they may have been committed already, by a call that got no answer.
     /// - Returns: A result for each settlement, in the same order.
-    /// - Throws: `PostgresError`; some may be recorded then.
+    /// - Throws: `PostgresError`; nothing is recorded then, unless it was the commit that got no answer.
     package func settle(_ settlements: [Settlement], inDoubt: Bool = false) async throws -> [SettlementResult] {
         guard !settlements.isEmpty else { return [] }
-        guard !inDoubt, settlements.allSatisfy(\.leavesLine) else {
+        guard !inDoubt, settlements.allSatisfy({ $0.leavesLine && !$0.isContested }) else {
             return try await settleInTransaction(settlements, inDoubt: inDoubt)
         }
-        let results = try await pool.withConnection { try await settleParts(settlements, on: $0) }
-        guard results.contains(nil) else { return results.compactMap(\.self) }
-        let rest = settlements.indices.filter { results[$0] == nil }
-        var others = try await settleInTransaction(rest.map { settlements[$0] }, inDoubt: false)[...]
-        return results.map { $0 ?? others.removeFirst() }
+        return try await pool.withConnection { try await settleParts(settlements, on: $0) }
     }
 
-    /// - Returns: `nil` for those whose lines were not to be locked; nothing is recorded of them.
+    /// - Returns: `busy` for a stale settlement too.
     private func settleParts(
         _ settlements: [Settlement],
         on connection: isolated PostgresConnection
-    ) async throws -> [SettlementResult?] {
+    ) async throws -> [SettlementResult] {
         let clock = try await connection.clock(within: deadline)
+        let end = clock.time(at: .now.advanced(by: deadline))
         let events = settlements.flatMap { $0.events + [$0.acquired].compactMap(\.self) }
         let rows = try await connection.execute(
             SettleStatements.parts,
-            lines(settlements) + finished(settlements) + HistoryStatements.parameters(events, clock: clock),
+            lines(settlements) + finished(settlements) + HistoryStatements.parameters(events, clock: clock)
+                + [.timestamp(end)],
             within: deadline
         )
-        var results = [SettlementResult?](repeating: nil, count: settlements.count)
+        var results = [SettlementResult](repeating: .busy, count: settlements.count)
         for row in rows {
             let index = try row.decode(Int.self, at: 0) - 1
             let start = try row.decodeIfPresent(PostgresTimestamp.self, at: 1)

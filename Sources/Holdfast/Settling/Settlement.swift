@@ -48,6 +48,9 @@ package struct Settlement: Sendable {
         finished.isEmpty && retried == nil && events.isEmpty && acquired == nil && !freesLine
     }
 
+    /// Whether it was found busy without a look at who has its line.
+    package var isContested = false
+
     /// Whether nothing of its line changes: it is a part of a run, and no foreign holder has been waited for.
     var leavesLine: Bool { !freesLine && retried == nil && claim.waited == nil }
 
@@ -106,6 +109,7 @@ package enum SettlementResult: Sendable, Equatable {
     case refused
     /// The line had been taken by a later claim, or put back: nothing was changed, and that is recorded as `refused`.
     case stale
-    /// Somebody has the line locked at this moment; to be settled again.
+    /// Somebody has the line locked at this moment, or it is a part whose line may be another's; to be settled again, as
+    /// contested.
     case busy
 }

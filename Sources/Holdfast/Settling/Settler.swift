@@ -38,8 +38,8 @@ package struct Settler: Sendable {
 
     /// Records a settlement; concurrent calls share a transaction.
     ///
-    /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds. The hold of the
-    /// run's next job is recorded at the first try, or not at all.
+    /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds. After a failure the
+    /// hold of the run's next job is recorded no more.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
     package func settle(_ settlement: Box<Settlement>) async -> SettlementResult? {
         JobTrace.isOn ? await settleTraced(settlement) : await settleUntilRecorded(settlement)
@@ -62,7 +62,7 @@ package struct Settler: Sendable {
         do {
             let result = try await batches.submit(settlement)
             metrics.count(result, of: settlement.value)
-            return result == .busy ? await settleAgain(settlement, inDoubt: false) : result
+            return result == .busy ? await settleAgain(contested(settlement), inDoubt: false) : result
         } catch {
             delayed(settlement, error)
             return await settleAgain(withoutAcquired(settlement), inDoubt: true)
@@ -111,6 +111,13 @@ package struct Settler: Sendable {
             "Settlement delayed",
             metadata: ["job.key": "\(settlement.value.claim.key)", "error": "\(error)"]
         )
+    }
+
+    @inline(never)
+    private func contested(_ settlement: Box<Settlement>) -> Box<Settlement> {
+        var contested = settlement.value
+        contested.isContested = true
+        return Box(contested)
     }
 
     /// The run's next job is not started after a failure.

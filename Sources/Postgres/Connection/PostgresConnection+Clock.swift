@@ -16,7 +16,7 @@ package struct ServerClock: Sendable {
 }
 
 extension PostgresConnection {
-    /// For so long a reading is counted on: clocks that are being set right differ by less than a millisecond then.
+    /// For so long a reading is counted on: it is wrong by no more than a clock that is being set right drifts meanwhile.
     private static let clockAge: Duration = .seconds(1)
     private static let readClock = Statement(name: "read_clock", sql: "select clock_timestamp()")
 
