@@ -5,31 +5,32 @@ import Testing
 
 @testable import Holdfast
 
-/// How the statements that each job needs find their rows, planned while their tables are empty: so are the plans that an
-/// idle worker's connections keep.
+/// How the statements that each job needs find their rows.
 @Suite(.freshDatabase, .timeLimit(.minutes(2)))
 struct PlanTests {
     private var database: TestDatabase { FreshDatabase.current }
 
-    /// A key leads over all dead versions of its line.
-    @Test(arguments: [
+    private static let ofEachJob = [
         SettleStatements.lock, SettleStatements.finish, SettleStatements.retry, SettleStatements.moveOn,
         SettleStatements.parts, HistoryStatements.writeAhead, QueueStatements.claimLines, QueueStatements.isAnyReady,
         QueueStatements.readRuns,
-    ])
+    ]
+
+    /// A key leads over all dead versions of its line.
+    @Test(arguments: ofEachJob)
     func `what each job needs finds lines by claim or readiness, and jobs by line or id`(
         statement: Statement
     ) async throws {
         try await check(statement, linesBy: ["(queue =", "AND (fence =", "(ctid ="])
     }
 
-    @Test(arguments: [100, 10_000], [SettleStatements.finish, SettleStatements.parts, HistoryStatements.writeAhead])
-    func `jobs are found so too when statistics say that there are few, or many`(
+    /// Plans are kept: one made while there are few jobs is used when there are many, or many dead ones.
+    @Test(arguments: [100, 10_000], ofEachJob)
+    func `so it does when statistics say that there are few jobs, or many`(
         count: Int,
         statement: Statement
     ) async throws {
-        let jobs = try (0..<count).map { try NewJob(key: "k\($0)", value: "v") }
-        _ = try await database.store.enqueue(jobs)
+        _ = try await database.store.enqueue((0..<count).map { try NewJob(key: "k\($0)", value: "v") })
         try await database.run("analyze holdfast.jobs, holdfast.key_lines")
         try await check(statement, linesBy: ["(queue =", "AND (fence =", "(ctid ="])
     }

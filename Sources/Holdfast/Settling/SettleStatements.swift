@@ -139,7 +139,7 @@ enum SettleStatements {
             update holdfast.jobs j
             set attempt = r.attempt, last_error = r.error
             from unnest($1::bigint[], $2::integer[], $3::text[]) as r(id, attempt, error)
-            where j.id = r.id
+            where j.id = r.id and j.id = any($1)
             """
     )
 
