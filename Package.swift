@@ -223,23 +223,27 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            path: "Sources/Proof/Bench",
             swiftSettings: settings,
             linkerSettings: allocator
         ),
         .target(
             name: "Randomness",
+            path: "Sources/Proof/Randomness",
             swiftSettings: settings
         ),
         .target(
             name: "PlantedBugs",
+            path: "Sources/Proof/PlantedBugs",
             swiftSettings: settings
         ),
         .target(
             name: "FaultChecking",
+            path: "Sources/Proof/FaultChecking",
             swiftSettings: settings
         ),
-        .target(name: "CSteppedClock"),
-        .target(name: "CTaskHook"),
+        .target(name: "CSteppedClock", path: "Sources/Proof/CSteppedClock"),
+        .target(name: "CTaskHook", path: "Sources/Proof/CTaskHook"),
         .target(
             name: "Simulation",
             dependencies: [
@@ -255,6 +259,7 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            path: "Sources/Proof/Simulation",
             swiftSettings: settings
         ),
         .executableTarget(
@@ -279,6 +284,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            path: "Sources/Proof/Faults",
             swiftSettings: settings
         ),
         .target(
@@ -309,7 +315,7 @@ let package = Package(
                 "Redlock",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            path: "Tests/HotPath",
+            path: "Tests/Proof/HotPath",
             swiftSettings: settings
         ),
         .testTarget(
@@ -324,11 +330,13 @@ let package = Package(
                 "Worker",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
+            path: "Tests/Proof/CostTests",
             swiftSettings: settings
         ),
         .testTarget(
             name: "BenchTests",
             dependencies: ["Bench", "LocalStack", "TestSupport"],
+            path: "Tests/Proof/BenchTests",
             swiftSettings: settings
         ),
         .testTarget(
@@ -458,6 +466,7 @@ let package = Package(
         .testTarget(
             name: "FaultsTests",
             dependencies: ["FaultChecking", "LocalStack", "TestSupport"],
+            path: "Tests/Proof/FaultsTests",
             swiftSettings: settings
         ),
     ],

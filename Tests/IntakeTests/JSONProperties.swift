@@ -1,6 +1,6 @@
 import Foundation
 
-// Compiled together with the parsers alone, too: see Tests/Fuzzing.
+// Compiled together with the parsers alone, too: see Tests/Proof/Fuzzing.
 #if canImport(Intake)
     @testable import Intake
 #endif

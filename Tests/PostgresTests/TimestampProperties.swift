@@ -1,6 +1,6 @@
 import Foundation
 
-// Compiled together with the parser alone, too: see Tests/Fuzzing.
+// Compiled together with the parser alone, too: see Tests/Proof/Fuzzing.
 #if canImport(Postgres)
     import Postgres
 #endif

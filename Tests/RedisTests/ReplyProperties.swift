@@ -1,4 +1,4 @@
-// Compiled together with the parser alone, too: see Tests/Fuzzing.
+// Compiled together with the parser alone, too: see Tests/Proof/Fuzzing.
 #if canImport(Redis)
     import Redis
 #endif

@@ -9,7 +9,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10)))
 struct ModelTests {
     private static let program = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../models/check").standardized
+        .appending(path: "../../../Sources/Proof/Model/check").standardized
 
     @Test func `the model keeps its promises, and each bug in it is found`() async throws {
         let folder = TestServers.makeFolder("model")

@@ -1,6 +1,6 @@
 /*
  * Holdfast's lock and fence on one key: three lock nodes, PostgreSQL, the value node, and clients (workers) that claim the
- * key's line, acquire, record, write, extend, release and settle. `models/check` searches every state of it.
+ * key's line, acquire, record, write, extend, release and settle. `Sources/Proof/Model/check` searches every state of it.
  *
  * Time is order only. A lock may lapse on its node at any moment, but not while a validity lasts that counts the node's
  * vote: validity begins before the vote is asked for, and is shorter than the lock. A client that runs stops before its

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Runs parts of a job's path, so that callgrind counts their instructions; see `Tests/CostTests`.
+/// Runs parts of a job's path, so that callgrind counts their instructions; see `Tests/Proof/CostTests`.
 ///
 /// Each part is run for so many items, and then for twice as many: the difference is what items cost, and nothing else.
 @main
