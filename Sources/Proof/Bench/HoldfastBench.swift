@@ -11,9 +11,10 @@ struct HoldfastBench: AsyncParsableCommand {
             figure, for machines differ. Build it for release: swift build -c release
             """,
         subcommands: [
-            All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, HandOff.self, IdleLatency.self,
-            ConcurrentHolds.self, Backlog.self, HeldSnapshot.self, ScaleOut.self, IdleCost.self, StartUp.self,
-            Locks.self, Holds.self, History.self, BenchWorker.self,
+            All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, Flooded.self,
+            HandOff.self, IdleLatency.self, ConcurrentHolds.self, Backlog.self,
+            HeldSnapshot.self, ScaleOut.self, IdleCost.self, StartUp.self, Locks.self, Holds.self,
+            History.self, BenchWorker.self,
         ]
     )
 }

@@ -10,10 +10,7 @@ struct BenchRunTests {
         let run = try BenchProgram(["all", "--smallest", "--only", "hand-off,latency", "--json"])
         await run.process.waitForExit()
         #expect(run.process.exitStatus == 0, "\(run.output)")
-        let lines = run.output.split(separator: "\n").filter { $0.hasPrefix("{") }
-        let figures = try lines.map { line in
-            try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
-        }
+        let figures = try run.figures
         #expect(figures.map { $0["workload"] as? String } == ["hand-off", "latency"], "\(run.output)")
         for figure in figures {
             for name in ["median", "min", "max", "ceiling", "ratio", "p99"] {
@@ -23,6 +20,26 @@ struct BenchRunTests {
             #expect(figure["unit"] as? String == "ms, p50")
             #expect(figure["met"] is Bool)
         }
+    }
+
+    @Test(arguments: [
+        (workload: "flooded", figures: ["flooded"], parts: ["accepted", "p99"]),
+    ])
+    func `a workload prints what its help names beside each figure`(
+        workload: String,
+        figures: [String],
+        parts: [String]
+    ) async throws {
+        let run = try BenchProgram(["all", "--smallest", "--only", workload, "--json"])
+        await run.process.waitForExit()
+        #expect(run.process.exitStatus == 0, "\(run.output)")
+        let printed = try run.figures
+        #expect(printed.map { $0["workload"] as? String } == figures, "\(run.output)")
+        for figure in printed {
+            #expect(figure["median"] is Double)
+            for part in parts { #expect(try #require(figure[part] as? Double, "\(part) of \(figure)") > 0) }
+        }
+        #expect(printed.last?["met"] is Bool)
     }
 
     @Test func `a workload that fails is told of, and the others go on`() async throws {
@@ -64,7 +81,7 @@ struct BenchRunTests {
 
     @Test(arguments: [
         ["all", "--only", "nothing"], ["drain", "--spread", "even"], ["bulk", "--connections", "5"],
-        ["latency", "--jobs", "0"], ["scale", "--processes", "1,x"],
+        ["latency", "--jobs", "0"], ["scale", "--processes", "1,x"], ["flooded", "--seconds", "0"],
     ])
     func `what is out of bounds is refused before anything is started`(arguments: [String]) async throws {
         let run = try BenchProgram(arguments)
@@ -100,4 +117,13 @@ private struct BenchProgram {
 
     /// What it has printed, to standard output and standard error.
     var output: String { String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self) }
+
+    /// The objects that it has printed.
+    var figures: [[String: Any]] {
+        get throws {
+            try output.split(separator: "\n").filter { $0.hasPrefix("{") }.map { line in
+                try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
+            }
+        }
+    }
 }

@@ -137,7 +137,7 @@ struct LoadClient: Sendable {
 
     private func request(_ body: String) -> ByteBuffer {
         ByteBuffer(
-            string: "POST \(path) HTTP/1.1\r\nHost: bench\r\nContent-Type: \(contentType)\r\n"
+            string: "POST \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: \(contentType)\r\n"
                 + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         )
     }
