@@ -11,7 +11,7 @@ struct HoldfastBench: AsyncParsableCommand {
             figure, for machines differ. Build it for release: swift build -c release
             """,
         subcommands: [
-            All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, Flooded.self,
+            All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, Flooded.self, WhileOthers.self,
             HandOff.self, IdleLatency.self, ConcurrentHolds.self, Backlog.self,
             HeldSnapshot.self, ScaleOut.self, IdleCost.self, StartUp.self, Locks.self, Holds.self,
             History.self, BenchWorker.self,

@@ -24,6 +24,7 @@ struct BenchRunTests {
 
     @Test(arguments: [
         (workload: "flooded", figures: ["flooded"], parts: ["accepted", "p99"]),
+        ("while-others", ["while-others"], ["others"]),
     ])
     func `a workload prints what its help names beside each figure`(
         workload: String,
@@ -82,6 +83,7 @@ struct BenchRunTests {
     @Test(arguments: [
         ["all", "--only", "nothing"], ["drain", "--spread", "even"], ["bulk", "--connections", "5"],
         ["latency", "--jobs", "0"], ["scale", "--processes", "1,x"], ["flooded", "--seconds", "0"],
+        ["while-others", "--depth", "0"],
     ])
     func `what is out of bounds is refused before anything is started`(arguments: [String]) async throws {
         let run = try BenchProgram(arguments)
