@@ -25,6 +25,7 @@ struct BenchRunTests {
     @Test(arguments: [
         (workload: "flooded", figures: ["flooded"], parts: ["accepted", "p99"]),
         ("while-others", ["while-others"], ["others"]),
+        ("ready-among-waiting", ["ready-among-waiting 10000"], ["p50", "ceilingP50", "ceiling", "ratio"]),
     ])
     func `a workload prints what its help names beside each figure`(
         workload: String,
@@ -83,7 +84,7 @@ struct BenchRunTests {
     @Test(arguments: [
         ["all", "--only", "nothing"], ["drain", "--spread", "even"], ["bulk", "--connections", "5"],
         ["latency", "--jobs", "0"], ["scale", "--processes", "1,x"], ["flooded", "--seconds", "0"],
-        ["while-others", "--depth", "0"],
+        ["while-others", "--depth", "0"], ["ready-among-waiting", "--waiting", "9"],
     ])
     func `what is out of bounds is refused before anything is started`(arguments: [String]) async throws {
         let run = try BenchProgram(arguments)
