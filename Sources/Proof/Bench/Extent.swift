@@ -15,6 +15,7 @@ enum Extent {
         "ready-among-waiting",
         "snapshot --runs 1",
         "scale",
+        "split",
         "idle",
         "start-up --runs 11",
     ]
@@ -34,6 +35,7 @@ enum Extent {
         "ready-among-waiting --waiting 100000 --claims 500 --runs 1",
         "snapshot --minutes 0.2 --runs 1",
         "scale --seconds 2 --runs 1",
+        "split --seconds 2 --runs 1",
         "idle --seconds 5 --runs 1",
         "start-up",
     ]
@@ -53,6 +55,7 @@ enum Extent {
         "ready-among-waiting --waiting 10000 --claims 50 --runs 1",
         "snapshot --minutes 0.05 --runs 1",
         "scale --seconds 0.5 --runs 1",
+        "split --seconds 0.5 --runs 1",
         "idle --seconds 1 --runs 1",
         "start-up --runs 1",
     ]

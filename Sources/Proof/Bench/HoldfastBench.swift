@@ -13,7 +13,7 @@ struct HoldfastBench: AsyncParsableCommand {
         subcommands: [
             All.self, SingleSubmissions.self, BulkSubmissions.self, Drain.self, Flooded.self, WhileOthers.self,
             HandOff.self, IdleLatency.self, ConcurrentHolds.self, Backlog.self, ReadyAmongWaiting.self,
-            HeldSnapshot.self, ScaleOut.self, IdleCost.self, StartUp.self, Locks.self, Holds.self,
+            HeldSnapshot.self, ScaleOut.self, SplitSlots.self, IdleCost.self, StartUp.self, Locks.self, Holds.self,
             History.self, BenchWorker.self,
         ]
     )

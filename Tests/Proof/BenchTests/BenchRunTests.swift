@@ -26,6 +26,7 @@ struct BenchRunTests {
         (workload: "flooded", figures: ["flooded"], parts: ["accepted", "p99"]),
         ("while-others", ["while-others"], ["others"]),
         ("ready-among-waiting", ["ready-among-waiting 10000"], ["p50", "ceilingP50", "ceiling", "ratio"]),
+        ("split", ["split over 1 process", "split over 4 processes"], ["rate"]),
     ])
     func `a workload prints what its help names beside each figure`(
         workload: String,
@@ -84,7 +85,7 @@ struct BenchRunTests {
     @Test(arguments: [
         ["all", "--only", "nothing"], ["drain", "--spread", "even"], ["bulk", "--connections", "5"],
         ["latency", "--jobs", "0"], ["scale", "--processes", "1,x"], ["flooded", "--seconds", "0"],
-        ["while-others", "--depth", "0"], ["ready-among-waiting", "--waiting", "9"],
+        ["while-others", "--depth", "0"], ["ready-among-waiting", "--waiting", "9"], ["split", "--slots", "6"],
     ])
     func `what is out of bounds is refused before anything is started`(arguments: [String]) async throws {
         let run = try BenchProgram(arguments)

@@ -41,8 +41,12 @@ struct ScaleOut: Workload {
         var ofOne: Double?
         for count in counts {
             let runs = try await BenchSystem.with { system in
-                var runs: [(rate: Double, cores: Double)] = []
-                for _ in 0..<options.runs { runs.append(try await measure(system, count)) }
+                var runs: [TimedDrain] = []
+                for _ in 0..<options.runs {
+                    runs.append(
+                        try await system.drain(for: seconds, taskMs: taskMs, processes: count, slots: slots)
+                    )
+                }
                 return runs
             }
             var figure = Figure("scale, \(count) process\(count > 1 ? "es" : "")", "jobs/s", runs.map(\.rate))
@@ -54,32 +58,5 @@ struct ScaleOut: Workload {
             report(figure)
             ofOne = ofOne ?? figure.samples.median / Double(count)
         }
-    }
-
-    private func measure(_ system: BenchSystem, _ processes: Int) async throws -> (rate: Double, cores: Double) {
-        let database = system.database
-        let jobs = max(100, Int(Double(processes * slots) * seconds * 1000 / Double(taskMs)))
-        let before = try await database.lastID()
-        try await database.fill(jobs, durationMs: Int64(taskMs)) { "key-\($0)" }
-        let cores = try await system.withWorkers(processes, slots: slots) { workers in
-            try await wait(until: "all workers work", within: .seconds(60)) {
-                try await database.number("select count(distinct held_by) from holdfast.key_lines") == Double(processes)
-            }
-            let (before, start) = (system.usage(with: workers).seconds, ContinuousClock.now)
-            try await database.finishAll(within: .seconds(seconds * 10 + 60))
-            return (system.usage(with: workers).seconds - before) / start.duration(to: .now).seconds
-        }
-        // Neither where workers start nor where they run out of jobs.
-        return (
-            try await database.number(
-                """
-                select 0.8 * count(*) / extract(epoch from
-                    percentile_disc(0.9) within group (order by finished_at)
-                    - percentile_disc(0.1) within group (order by finished_at))
-                from holdfast.finished_jobs
-                where id > \(before)
-                """
-            ), cores
-        )
     }
 }
