@@ -17,8 +17,7 @@ struct Drain: Workload {
             keys       1,000 keys in turn
             zipf       10,000 keys, the n-th as often as 1/n
             one        ONE key
-            beside     ONE key, and as many jobs on 1,000 others: the rate is the one key's, over all of its jobs; \
-            whileOthers is its rate until the others are done
+            beside     ONE key, and as many jobs on 1,000 others: the rate is the one key's, over all of its jobs
             """
     )
 
@@ -99,7 +98,6 @@ struct Drain: Workload {
         var rates: [Double] = []
         var ceilings: [Double] = []
         var commands: [Double] = []
-        var whileOthers: [Double] = []
         var waits: [(lock: Double, commit: Double, write: Double)] = []
         for _ in 0..<options.runs {
             let before = try await system.nodes.commands()
@@ -111,7 +109,6 @@ struct Drain: Workload {
                 }
             )
             commands.append(Double(try await system.nodes.commands() - before) / Double(jobs))
-            if spread == .beside { whileOthers.append(try await rateWhileOthers(system)) }
             ceilings.append(
                 try await rate(system, spread) {
                     if spread == .one { waits.append(try await runInTurn(system)) } else { try await drainRaw(system) }
@@ -123,7 +120,6 @@ struct Drain: Workload {
         figure.ceiling = Samples(ceilings)
         figure.aims = spread.aims
         figure.details = [("commandsPerJob", Samples(commands).median)]
-        if !whileOthers.isEmpty { figure.details.append(("whileOthers", Samples(whileOthers).median)) }
         if !waits.isEmpty {
             figure.details += [
                 ("lock", Samples(waits.map(\.lock)).median), ("commit", Samples(waits.map(\.commit)).median),
@@ -142,21 +138,6 @@ struct Drain: Workload {
         try await system.database.fill(jobs) { spread.key(of: $0) }
         try await drain()
         return try await system.database.drainRate(after: before, where: spread.condition)
-    }
-
-    /// The one key's jobs a second in the last drain, until the others were done.
-    private func rateWhileOthers(_ system: BenchSystem) async throws -> Double {
-        let first = try await system.database.lastID() - Int64(jobs)
-        return try await system.database.number(
-            """
-            select count(*) filter (where lock_key = 'one' and finished_at <= o.done)
-                / extract(epoch from max(o.done) - min(started_at))
-            from holdfast.finished_jobs,
-                (select max(finished_at) as done
-                 from holdfast.finished_jobs where id > \(first) and lock_key <> 'one') o
-            where id > \(first)
-            """
-        )
     }
 
     private func runInTurn(_ system: BenchSystem) async throws -> (lock: Double, commit: Double, write: Double) {
