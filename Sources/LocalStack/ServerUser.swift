@@ -28,6 +28,16 @@ struct ServerUser {
     func command(_ program: ServerProgram, _ arguments: [String]) throws -> (URL, [String]) {
         let path = try program.locate()
         guard let substitute else { return (path, arguments) }
+        if let closed = Self.closedFolder(above: path, to: substitute.user, of: substitute.group) {
+            throw LocalStackError(
+                code: .programMissing,
+                description: """
+                    PostgreSQL does not run as root, and the user postgres may not enter \(closed), where \
+                    \(program.rawValue) is; copy PostgreSQL to where everyone may enter, and name the copy's folder bin \
+                    in \(ServerProgram.postgresFolder)
+                    """
+            )
+        }
         // The data may lie below a folder of root's that others cannot enter, such as /root: the server keeps the
         // one capability that lets it pass.
         return (
@@ -37,5 +47,24 @@ struct ServerUser {
                 "--inh-caps=+dac_override", "--ambient-caps=+dac_override", path.path,
             ] + arguments
         )
+    }
+
+    /// The topmost folder on a program's path that a user may not enter; `nil` when they may enter all.
+    ///
+    /// The capability that lets a server pass to its data does not let it pass here: PostgreSQL's programs look for one
+    /// another, and for themselves, by access(2), which counts permissions alone.
+    static func closedFolder(above program: URL, to user: uid_t, of group: gid_t) -> String? {
+        var folders: [String] = []
+        var folder = program.resolvingSymlinksInPath().deletingLastPathComponent()
+        while folder.path != "/" {
+            folders.append(folder.path)
+            folder.deleteLastPathComponent()
+        }
+        return folders.last { folder in
+            var status = stat()
+            guard stat(folder, &status) == 0 else { return false }
+            let bit = status.st_uid == user ? S_IXUSR : status.st_gid == group ? S_IXGRP : S_IXOTH
+            return status.st_mode & bit == 0
+        }
     }
 }

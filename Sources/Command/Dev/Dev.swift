@@ -13,6 +13,8 @@ struct Dev: AsyncParsableCommand {
 
             When a lock node ends, the rest goes on: two of three are a quorum. SIGUSR1 starts it again.
 
+            The servers' programs are the installed ones. HOLDFAST_POSTGRES_BIN names the folder of another PostgreSQL's.
+
             Examples:
               holdfast dev
               holdfast dev --demo

@@ -7,8 +7,8 @@ from common import DEPLOY, ROOT, expect, read
 
 
 def known_settings():
-    """The environment's names of the settings that the program reads."""
-    known = {"HOLDFAST_CONFIG"}
+    """The environment's names of the settings that the program reads, and of where its private servers are."""
+    known = {"HOLDFAST_CONFIG", *re.findall(r'"(HOLDFAST_\w+)"', read("Sources/LocalStack/ServerProgram.swift"))}
     for source in (ROOT / "Sources/Command").rglob("*.swift"):
         for scope, key in re.findall(r'"([a-z]+)\.([A-Za-z]+)"', source.read_text()):
             snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).upper()
