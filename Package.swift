@@ -101,19 +101,11 @@ let package = Package(
         ),
         .target(
             name: "Migrations",
+            dependencies: ["PlantedBugs"],
             path: "migrations",
-            resources: [
-                .embedInCode("0001_queue_and_history.sql"),
-                .embedInCode("0002_places_schedules_and_control.sql"),
-                .embedInCode("0003_api.sql"),
-                .embedInCode("0004_tokens.sql"),
-                .embedInCode("0005_audit.sql"),
-                .embedInCode("0006_long_history.sql"),
-                .embedInCode("0007_fewer_readings.sql"),
-                .embedInCode("0008_time_indexes.sql"),
-                .embedInCode("0009_found_by_claim.sql"),
-                .embedInCode("0010_workers_nodes.sql"),
-            ],
+            resources: ["0001_queue", "0002_history", "0003_work", "0004_control", "0005_audit", "0006_access"].map {
+                .embedInCode("\($0).sql")
+            },
             swiftSettings: settings
         ),
         .target(

@@ -1,44 +1,80 @@
--- The audit: questions to the lock history, its seals, and the roles that the parts run with.
+-- The audit: questions to the lock history, and its seals.
+--
+-- A history may have hundreds of partitions. A statement that may need any of them is planned for all, which takes longer
+-- than to answer it. So these questions are planned anew each time, with bounds in time that leave a few; or, when nothing
+-- is known of the time, once for each connection.
+
+-- Events ---------------------------------------------------------------------------------------------------------
+
+create function holdfast.event_json(event holdfast.lock_history) returns text language sql stable as $$
+    select json_strip_nulls(json_build_object(
+        'id', event.id, 'at', holdfast.rfc3339(event.at), 'event', event.event, 'key', event.lock_key,
+        'job', event.job_id, 'attempt', event.attempt, 'worker', event.worker_id, 'fence', event.fence,
+        'votes', holdfast.votes_json(event.votes, event.node_set), 'validityUs', event.validity_us,
+        'waitedUs', event.waited_us, 'heldUs', event.held_us, 'reason', event.reason, 'outcome', event.outcome,
+        'jobs', event.jobs, 'fences', event.fences))::text
+$$;
+comment on function holdfast.event_json(holdfast.lock_history) is
+    'A lock event as the HTTP API shows it. Example: select holdfast.event_json(h) from holdfast.lock_history h where job_id = 42 order by id;';
+
+create view holdfast.events as
+select h.id, h.at, h.event, h.lock_key, h.job_id, h.attempt, h.worker_id, h.fence, h.outcome, h.reason, h.waited_us,
+       h.held_us, h.validity_us, holdfast.votes_json(h.votes, h.node_set) as votes, h.jobs, h.fences, h.token_digest
+from holdfast.lock_history h;
+comment on view holdfast.events is
+    'The lock history for people: its columns in the order in which they are read, and the votes by name. '
+    'Example: select * from holdfast.events where lock_key = ''demo'' order by at, id;';
+
+create function holdfast.new_events(after_id bigint, most integer)
+returns table (id bigint, lock_key text, job_id bigint, event text, body text)
+language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query
+        select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
+        from holdfast.lock_history h
+        -- An event is written a moment after it happened: a day is more than any delay.
+        where h.at > now() - interval '1 day' and h.id > after_id
+        order by h.id
+        limit most;
+end
+$$;
+comment on function holdfast.new_events(bigint, integer) is
+    'Recent events with a higher number, in order, so many at most; the intake tells its listeners. '
+    'Example: select * from holdfast.new_events(0, 10);';
 
 -- Holds ----------------------------------------------------------------------------------------------------------
 
--- A hold's other events are found by its job, in the partitions of the week in which it can have ended at the latest:
--- a key that is hot, or a history that is long, costs nothing.
-create or replace view holdfast.lock_holds as
-select a.lock_key, a.job_id, a.attempt, a.worker_id, a.fence, a.token,
-       a.at as acquired_at, e.at as ended_at, e.event as ended_by,
-       coalesce(x.valid_until, a.at + a.validity_us * interval '1 microsecond') as valid_until,
-       e.reason, a.waited_us, e.held_us, a.votes
-from holdfast.lock_history a
-left join lateral (
-    select max(h.at + h.validity_us * interval '1 microsecond') as valid_until
-    from holdfast.lock_history h
-    where h.job_id = a.job_id and h.fence = a.fence and h.event = 'extended'
-        and h.at >= a.at and h.at <= a.at + interval '8 days') x on true
-left join lateral (
-    select h.at, h.event, h.reason, h.held_us
-    from holdfast.lock_history h
-    where h.job_id = a.job_id and h.fence = a.fence and h.event in ('released', 'lost', 'overrun')
-        and h.at >= a.at and h.at <= a.at + interval '8 days'
-    order by h.at, h.id
-    limit 1) e on true
-where a.event = 'acquired';
-comment on view holdfast.lock_holds is
-    'One row for each hold, as an interval; ended_at is null while it lasts, or when its worker died: then it was over '
-    'at valid_until at the latest. A hold ends within 8 days, as no attempt may run longer than 7. '
-    'Example: select * from holdfast.lock_holds where lock_key = ''demo'' order by acquired_at;';
+create function holdfast.holds_of(key text, since timestamptz, until timestamptz, most integer default null)
+returns setof holdfast.lock_holds language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+declare
+    -- A hold ends within 8 days, as no attempt may run longer than 7.
+    last timestamptz := until + interval '8 days';
+begin
+    return query
+        select (a.hold).lock_key, s.job_id, s.attempt, (a.hold).worker_id, s.fence, s.began_at, s.ended_at, s.ended_by,
+               v.valid_until, s.reason, case when s.ordinal = 1 then (a.hold).waited_us end, s.held_us,
+               holdfast.votes_json((a.hold).votes, (a.hold).node_set), (a.hold).token_digest
+        from (
+            select h as hold
+            from holdfast.lock_history h
+            where h.lock_key = holds_of.key and h.event = 'acquired' and h.at >= since and h.at <= until
+            order by h.at desc
+            limit most) a
+        cross join lateral holdfast.served_by(a.hold, since, last) s
+        cross join lateral holdfast.extended_until(a.hold, since, last) v;
+end
+$$;
+comment on function holdfast.holds_of(text, timestamptz, timestamptz, integer) is
+    'The holds of a key that were acquired in a span of time, the latest first, so many at most; as in lock_holds, and '
+    'faster. Example: select * from holdfast.holds_of(''demo'', now() - interval ''1 hour'', now());';
 
 create function holdfast.who_held(key text, at timestamptz)
 returns setof holdfast.lock_holds language sql stable as $$
     select *
-    from (
-        -- One is enough, as holds of a key don't overlap. More are looked at, so that it shows when they do.
-        select h.*
-        from holdfast.lock_holds h
-        where h.lock_key = who_held.key and h.acquired_at <= who_held.at
-        order by h.acquired_at desc
-        limit 8) h
-    where who_held.at < coalesce(h.ended_at, h.valid_until)
+    -- One is enough, as holds of a key don't overlap. More are looked at, so that it shows when they do.
+    from holdfast.holds_of(who_held.key, who_held.at - interval '8 days', who_held.at, 8) h
+    where h.acquired_at <= who_held.at and who_held.at < coalesce(h.ended_at, h.valid_until)
 $$;
 comment on function holdfast.who_held(text, timestamptz) is
     'The hold of a key at a moment, with the nodes'' votes and why it ended; no row when nobody held it. A hold without a '
@@ -46,28 +82,39 @@ comment on function holdfast.who_held(text, timestamptz) is
 
 create function holdfast.holders_between(key text, since timestamptz, until timestamptz)
 returns setof holdfast.lock_holds language sql stable as $$
-    select * from holdfast.who_held(holders_between.key, since)
+    select *
+    from holdfast.who_held(holders_between.key, holders_between.since)
     union all
-    select h.*
-    from holdfast.lock_holds h
-    where h.lock_key = holders_between.key and h.acquired_at > since and h.acquired_at < until
+    select *
+    from holdfast.holds_of(holders_between.key, holders_between.since - interval '1 minute', holders_between.until) h
+    where h.acquired_at > holders_between.since and h.acquired_at < holders_between.until
 $$;
 comment on function holdfast.holders_between(text, timestamptz, timestamptz) is
     'The holds of a key that had a part in a span of time, its end not included. '
     'Example: select * from holdfast.holders_between(''demo'', now() - interval ''1 hour'', now()) order by acquired_at;';
 
+create function holdfast.holds_now()
+returns table (lock_key text, job_id bigint, attempt integer, worker_id bigint, worker text, fence bigint,
+               acquired_at timestamptz, valid_until timestamptz, held_for interval, votes jsonb)
+language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    since timestamptz := (select min(k.claimed_at) - interval '1 minute' from holdfast.key_lines k where k.held_by is not null);
+begin
+    return query
+        select k.lock_key, c.job_id, c.attempt, c.worker_id, w.name, c.fence, c.began_at, c.valid_until,
+               clock_timestamp() - c.began_at, holdfast.votes_json(c.votes, c.node_set)
+        from holdfast.key_lines k
+        cross join lateral holdfast.current_hold(k, since) c
+        left join holdfast.workers w on w.id = c.worker_id
+        where k.held_by is not null;
+end
+$$;
+comment on function holdfast.holds_now() is 'The rows of current_holds.';
+
 create view holdfast.current_holds as
-select k.lock_key, h.job_id, h.attempt, h.worker_id, w.name as worker, h.fence, h.acquired_at, h.valid_until,
-       clock_timestamp() - h.acquired_at as held_for, h.votes
-from holdfast.key_lines k
-cross join lateral (
-    select l.*
-    from holdfast.lock_holds l
-    where l.lock_key = k.lock_key and l.acquired_at >= k.claimed_at - interval '1 minute'
-    order by l.acquired_at desc
-    limit 1) h
-left join holdfast.workers w on w.id = h.worker_id
-where k.held_by is not null and h.fence > k.fence and h.ended_at is null;
+select lock_key, job_id, attempt, worker_id, worker, fence, acquired_at, valid_until, held_for, votes
+from holdfast.holds_now();
 comment on view holdfast.current_holds is
     'The holds that last, or whose end has not been recorded yet. valid_until is what has been recorded: extensions are '
     'written with the next settlement. Example: select * from holdfast.current_holds order by held_for desc;';
@@ -76,32 +123,96 @@ comment on view holdfast.current_holds is
 
 create function holdfast.job_timeline(job_id bigint)
 returns table (at timestamptz, event text, attempt integer, worker_id bigint, fence bigint, waited interval, held interval,
-               outcome text, votes text, reason text) language sql stable as $$
-    select t.*
-    from (
-        select j.submitted_at as at, 'submitted' as event, null::integer as attempt, null::bigint as worker_id,
-               null::bigint as fence, null::interval as waited, null::interval as held, null as outcome, null as votes,
-               'key ' || j.lock_key as reason
+               outcome text, votes text, reason text)
+language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+    job   record;
+    since timestamptz := '-infinity';
+begin
+    select j.lock_key, j.submitted_at, null::timestamptz as finished_at, null::text as state, null::integer as attempt,
+           null::bigint as worker_id, null::bigint as fence, null::text as error
+    into job
+    from holdfast.jobs j
+    where j.id = job_timeline.job_id
+    union all
+    select f.lock_key, f.submitted_at, f.finished_at, f.state, f.attempt, f.worker_id, f.fence, f.error
+    from holdfast.finished_jobs f
+    where f.id = job_timeline.job_id;
+    if found then
+        -- Nothing happened to it before; the day is for a clock that was set.
+        since := job.submitted_at - interval '1 day';
+        return query select job.submitted_at, 'submitted', null::integer, null::bigint, null::bigint, null::interval,
+            null::interval, null::text, null::text, 'key ' || job.lock_key;
+    end if;
+    return query
+        with own as materialized (
+            select h.*
+            from holdfast.lock_history h
+            where h.job_id = job_timeline.job_id and h.at >= since),
+        -- Under a hold that another job passed on, it has no acquisition of its own: the last one of the key before its
+        -- end is looked for, by the index, from there backwards. A few are looked at, and never all of a busy key's.
+        passed_on as (
+            select a.at, o.attempt, o.fence, a.job_id as first_job, a.worker_id, a.votes, a.node_set
+            from own o
+            cross join lateral (
+                select l.*
+                from (
+                    select h.*
+                    from holdfast.lock_history h
+                    where h.lock_key = o.lock_key and h.event = 'acquired'
+                        and h.at <= o.at and h.at >= o.at - interval '8 days' and h.at >= since
+                    order by h.at desc
+                    limit 8) l
+                where o.fence = any (l.fences)
+                order by l.at desc
+                limit 1) a
+            where holdfast.is_end(o.event)
+                and not exists (select from own f where f.event = 'acquired' and f.fence = o.fence))
+        select e.at, e.event::text, e.attempt, e.worker_id, e.fence, e.waited_us * interval '1 microsecond',
+               e.held_us * interval '1 microsecond', e.outcome, holdfast.votes_text(e.votes, false, e.node_set), e.reason
         from (
-            select j.submitted_at, j.lock_key from holdfast.jobs j where j.id = job_timeline.job_id
+            select o.at, o.event, o.attempt, o.worker_id, o.fence, o.waited_us, o.held_us, o.outcome, o.votes, o.node_set,
+                   o.reason
+            from own o
             union all
-            select f.submitted_at, f.lock_key from holdfast.finished_jobs f where f.id = job_timeline.job_id) j
-        union all
-        select h.at, h.event::text, h.attempt, h.worker_id, h.fence, h.waited_us * interval '1 microsecond',
-               h.held_us * interval '1 microsecond', h.outcome,
-               (select string_agg(v.vote ->> 'verdict', ',' order by v.place)
-                from jsonb_array_elements(h.votes) with ordinality as v(vote, place)),
-               h.reason
-        from holdfast.lock_history h
-        where h.job_id = job_timeline.job_id
-        union all
-        select f.finished_at, f.state, f.attempt, f.worker_id, f.fence, null, null, null, null, f.error
-        from holdfast.finished_jobs f
-        where f.id = job_timeline.job_id) t
-    order by t.at, t.fence nulls first, array_position(array['submitted', 'waiting', 'acquired', 'extended'], t.event)
+            select p.at, 'acquired', p.attempt, p.worker_id, p.fence, null, null, null, p.votes, p.node_set,
+                   'for job ' || p.first_job || ' and those behind it'
+            from passed_on p) e
+        order by e.at, e.fence, array_position(array['waiting', 'acquired', 'extended']::holdfast.lock_event[], e.event);
+    if job.state is not null then
+        return query select job.finished_at, job.state, job.attempt, job.worker_id, job.fence, null::interval,
+            null::interval, null::text, null::text, job.error;
+    end if;
+end
 $$;
+
 comment on function holdfast.job_timeline(bigint) is
-    'All that happened to a job, oldest first, with the verdict of each lock node. Example: select * from holdfast.job_timeline(42);';
+    'All that happened to a job, oldest first, with the verdict of each lock node; of a job under a hold that another passed '
+    'on, the acquisition of that hold too. Example: select * from holdfast.job_timeline(42);';
+
+-- One reading of the history: joined with itself by a job, it was planned for all pairs of partitions, for a minute.
+create view holdfast.job_attempts as
+select a.job_id, a.attempt, a.lock_key, a.worker_id, a.fence, a.started_at, (a.ends[1]).at as ended_at,
+       case when (a.ends[1]).event in ('refused', 'rescued') then (a.ends[1]).event::text
+            else coalesce((a.ends[1]).outcome, (a.ends[1]).event::text) end as outcome,
+       (a.ends[1]).reason
+from (
+    -- Of a job that another passed its hold on to, its end says when it began.
+    select h.job_id, h.lock_key, h.fence,
+           coalesce(min(h.at) filter (where h.event = 'acquired'),
+                    min(h.at - h.held_us * interval '1 microsecond') filter (where holdfast.is_end(h.event))) as started_at,
+           min(h.attempt) as attempt, min(h.worker_id) as worker_id,
+           -- Of a worker that came back too late, what it wanted to record does not count.
+           array_agg(h order by h.event <> 'refused', h.event = 'rescued', h.at) filter (where h.event <> 'acquired') as ends
+    from holdfast.lock_history h
+    where h.event in ('acquired', 'passed', 'released', 'lost', 'overrun', 'refused', 'rescued')
+    group by h.job_id, h.lock_key, h.fence) a
+where a.started_at is not null;
+
+comment on view holdfast.job_attempts is
+    'One row for each attempt that had its lock: who ran it, from when to when, with which fence, and how it ended; '
+    'ended_at is null while it runs. Example: select * from holdfast.job_attempts where job_id = 42 order by started_at;';
 
 create function holdfast.key_contention(for_last interval default '1 day')
 returns table (lock_key text, holds bigint, waits bigint, waited_p50_ms numeric, waited_p99_ms numeric,
@@ -125,17 +236,16 @@ comment on function holdfast.key_contention(interval) is
 create function holdfast.node_votes(for_last interval default '1 day')
 returns table (node text, asked bigint, granted bigint, held bigint, unreachable bigint, late bigint, quarantined bigint,
                stepped bigint, p50_us bigint, p99_us bigint) language sql stable as $$
-    select v.vote ->> 'node', count(*),
-           count(*) filter (where v.vote ->> 'verdict' = 'granted'), count(*) filter (where v.vote ->> 'verdict' = 'held'),
-           count(*) filter (where v.vote ->> 'verdict' = 'unreachable'), count(*) filter (where v.vote ->> 'verdict' = 'late'),
-           count(*) filter (where v.vote ->> 'verdict' = 'quarantined'), count(*) filter (where v.vote ->> 'verdict' = 'stepped'),
-           percentile_disc(0.5) within group (order by (v.vote ->> 'us')::bigint),
-           percentile_disc(0.99) within group (order by (v.vote ->> 'us')::bigint)
+    select v.node, count(*),
+           count(*) filter (where v.verdict = 'granted'), count(*) filter (where v.verdict = 'held'),
+           count(*) filter (where v.verdict = 'unreachable'), count(*) filter (where v.verdict = 'late'),
+           count(*) filter (where v.verdict = 'quarantined'), count(*) filter (where v.verdict = 'stepped'),
+           percentile_disc(0.5) within group (order by v.us), percentile_disc(0.99) within group (order by v.us)
     from holdfast.lock_history h
-    cross join lateral jsonb_array_elements(h.votes) as v(vote)
+    cross join lateral holdfast.votes_of(h.votes, h.node_set) v
     where h.at >= now() - for_last
-    group by v.vote ->> 'node'
-    order by v.vote ->> 'node'
+    group by v.node
+    order by v.node
 $$;
 comment on function holdfast.node_votes(interval) is
     'What each lock node answered in the last time, when it was asked to lock, extend or release, and how fast. '
@@ -143,7 +253,6 @@ comment on function holdfast.node_votes(interval) is
 
 -- Checks ---------------------------------------------------------------------------------------------------------
 
-drop view holdfast.lock_overlaps;
 create view holdfast.lock_overlaps as
 select o.lock_key, (o.busy[2])::bigint as first_fence, o.fence as second_fence,
        to_timestamp((o.busy[3])::double precision) as first_acquired_at,
@@ -157,33 +266,59 @@ from (
                over (partition by h.lock_key order by h.acquired_at, h.fence
                      rows between unbounded preceding and 1 preceding) as busy
     from (
-        select e.lock_key, e.job_id, e.fence, min(e.at) filter (where e.event = 'acquired') as acquired_at,
-               min(e.at) filter (where e.event in ('released', 'lost', 'overrun')) as ended_at,
-               max(e.at + e.validity_us * interval '1 microsecond') filter (where e.event in ('acquired', 'extended'))
-                   as valid_until
-        from holdfast.lock_history e
-        where e.event in ('acquired', 'extended', 'released', 'lost', 'overrun')
-        group by e.lock_key, e.job_id, e.fence) h
+        -- A hold ends with that of its jobs which closed it, whichever it was.
+        select f.lock_key, f.hold, max(f.first_fence) as fence, min(f.acquired_at) as acquired_at,
+               min(f.ended_at) as ended_at, max(f.valid_until) as valid_until
+        from (
+            select e.lock_key, e.fence, max(e.hold) as hold, max(e.first_fence) as first_fence,
+                   min(e.at) filter (where e.event = 'acquired') as acquired_at,
+                   min(e.at) filter (where holdfast.closes_hold(e.event)) as ended_at,
+                   max(e.at + e.validity_us * interval '1 microsecond') filter (where e.event in ('acquired', 'extended'))
+                       as valid_until
+            from (
+                -- A job that a hold came to no more is named by the next one again: its fence belongs to that.
+                select h.lock_key, f.fence, h.id as hold, h.fence as first_fence,
+                       case when f.fence = h.fence then h.at end as at, case when f.fence = h.fence then h.event end as event,
+                       h.validity_us
+                from holdfast.lock_history h
+                cross join lateral unnest(coalesce(h.fences, array[h.fence])) as f(fence)
+                where h.event = 'acquired'
+                union all
+                select h.lock_key, h.fence, null, null, h.at, h.event, h.validity_us
+                from holdfast.lock_history h
+                where h.event = 'extended' or holdfast.closes_hold(h.event)) e
+            group by e.lock_key, e.fence) f
+        group by f.lock_key, f.hold) h
     where h.acquired_at is not null) o
 where extract(epoch from o.acquired_at) < o.busy[1];
 comment on view holdfast.lock_overlaps is
     'Holds that began while an earlier hold of their key lasted, each with the earlier one that lasted longest: must be '
     'empty. Example: select * from holdfast.lock_overlaps;';
 
+create view holdfast.fence_regressions as
+select *
+from (
+    select lock_key, id, at, fence,
+           max(fence) over (partition by lock_key order by at, id rows between unbounded preceding and 1 preceding)
+               as highest_before
+    from holdfast.lock_history
+    where event = 'acquired') h
+where fence <= highest_before;
+comment on view holdfast.fence_regressions is
+    'Acquisitions whose fence is not above every earlier one of their key: must be empty. '
+    'Example: select * from holdfast.fence_regressions;';
+
 create view holdfast.unclosed_holds as
 select u.*
 from (
-    select a.lock_key, a.job_id, a.attempt, a.worker_id, a.fence, a.at as acquired_at,
-           greatest(a.at + a.validity_us * interval '1 microsecond', (
-               select max(x.at + x.validity_us * interval '1 microsecond')
-               from holdfast.lock_history x
-               where x.job_id = a.job_id and x.fence = a.fence and x.event = 'extended'
-                   and x.at >= a.at and x.at <= a.at + interval '8 days')) as valid_until
+    select a.lock_key, a.job_id, a.attempt, a.worker_id, a.fence, a.at as acquired_at, v.valid_until
     from holdfast.lock_history a
+    cross join lateral holdfast.extended_until(a, '-infinity', 'infinity') v
     where a.event = 'acquired' and not exists (
         select
-        from holdfast.lock_history h
-        where h.job_id = a.job_id and h.fence = a.fence and h.event in ('released', 'lost', 'overrun', 'rescued'))) u
+        from unnest(coalesce(a.jobs, array[a.job_id]), coalesce(a.fences, array[a.fence])) as s(job_id, fence)
+        join holdfast.lock_history h on h.job_id = s.job_id and h.fence = s.fence and h.at >= a.at
+        where holdfast.closes_hold(h.event) or h.event = 'rescued')) u
 where u.valid_until < clock_timestamp() - interval '1 minute';
 comment on view holdfast.unclosed_holds is
     'Holds that are over since a minute or more, and whose end nobody has recorded, nor their rescue: must be empty while '
@@ -193,13 +328,13 @@ comment on view holdfast.unclosed_holds is
 
 create view holdfast.history_digests as
 select h.id, h.at, (h.at at time zone 'UTC')::date as day,
-       sha256(convert_to(jsonb_build_array(
-           h.id, extract(epoch from h.at), h.event, h.lock_key, h.job_id, h.attempt, h.worker_id, h.fence, h.token, h.votes,
-           h.validity_us, h.waited_us, h.held_us, h.reason, h.outcome)::text, 'UTF8')) as digest
+       sha256(record_send(row(
+           h.id, h.at, h.job_id, h.fence, h.worker_id, h.waited_us, h.held_us, h.attempt, h.validity_us, h.node_set,
+           h.event::text, h.lock_key, h.token_digest, h.votes, h.jobs, h.fences, h.outcome, h.reason))) as digest
 from holdfast.lock_history h;
 comment on view holdfast.history_digests is
-    'The digest of each row of the history: SHA-256 of its columns as a JSON array, whatever a session''s settings. '
-    'Example: select encode(digest, ''hex'') from holdfast.history_digests where id = 42;';
+    'The digest of each row of the history: SHA-256 of its columns in PostgreSQL''s binary form of a record, which no '
+    'session''s setting enters. Example: select encode(digest, ''hex'') from holdfast.history_digests where id = 42;';
 
 create table holdfast.history_seals (
     number    bigint      not null,
@@ -263,7 +398,7 @@ begin
 end
 $$;
 comment on function holdfast.append_seal(holdfast.history_seals) is
-    'Adds to the chain; the caller has the advisory lock holdfast.seal_history.';
+    'Adds to the chain; the caller has the lock of the duty seal.';
 
 create function holdfast.history_writers() returns text[] language sql as $$
     -- Who inserts has this lock from before it draws an id until its transaction has ended.
@@ -278,13 +413,15 @@ comment on function holdfast.history_writers() is 'The transactions that have wr
 create function holdfast.seal_history(most integer default 20000) returns integer
 language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
 declare
-    mark   holdfast.history_sealing;
-    after  bigint;
-    upto   bigint;
-    new    holdfast.history_seals;
-    sealed integer := 0;
+    mark    holdfast.history_sealing;
+    after   bigint;
+    portion record;
+    upto    bigint;
+    new     holdfast.history_seals;
+    sealed  integer := 0;
 begin
-    if not pg_try_advisory_xact_lock(hashtextextended('holdfast.seal_history', 0)) then return 0; end if;
+    perform from holdfast.duties d where d.name = 'seal' for update skip locked;
+    if not found then return 0; end if;
     select * into mark from holdfast.history_sealing;
     if not found then
         select case when s.is_called then s.last_value else 0 end into mark.upto_id from holdfast.lock_history_id_seq s;
@@ -298,31 +435,39 @@ begin
         return 0;
     end if;
     select coalesce(max(s.upto_id), 0) into after from holdfast.history_seals s;
-    while after < mark.upto_id and sealed < most loop
-        select h.id into upto
-        from holdfast.lock_history h
-        where h.id > after and h.id <= mark.upto_id
-        order by h.id
-        offset 999
-        limit 1;
-        upto := coalesce(upto, mark.upto_id);
-        for new.day, new.ids, new.digests, new.rows_hash in
-            select d.day, array_agg(d.id order by d.id), string_agg(substr(d.digest, 1, 8), '' order by d.id),
-                   sha256(string_agg(d.digest, '' order by d.id))
-            from holdfast.history_digests d
-            where d.id > after and d.id <= upto
-            group by d.day
-            order by d.day
-        loop
-            new.kind := 'sealed';
-            new.after_id := after;
-            new.upto_id := upto;
-            perform holdfast.append_seal(new);
-            sealed := sealed + cardinality(new.ids);
-        end loop;
-        after := upto;
+    upto := after;
+    -- A seal is for at most 1000 rows of a day. Seals of the same rows' days have the same ids as their bounds.
+    for portion in
+        with unsealed as materialized (
+            select d.*, (row_number() over (order by d.id) - 1) / 1000 as place
+            from (
+                select *
+                from holdfast.history_digests h
+                where h.id > after and h.id <= mark.upto_id
+                order by h.id
+                limit most) d)
+        select u.day, array_agg(u.id order by u.id) as ids,
+               string_agg(substr(u.digest, 1, 8), '' order by u.id) as digests,
+               sha256(string_agg(u.digest, '' order by u.id)) as rows_hash,
+               max(max(u.id)) over (partition by u.place) as last_id,
+               u.place = max(u.place) over () and sum(count(*)) over () < most as is_last
+        from unsealed u
+        group by u.place, u.day
+        order by u.place, u.day
+    loop
+        if portion.ids[1] > upto then after := upto; end if;
+        upto := case when portion.is_last then mark.upto_id else portion.last_id end;
+        new.kind := 'sealed';
+        new.day := portion.day;
+        new.ids := portion.ids;
+        new.digests := portion.digests;
+        new.rows_hash := portion.rows_hash;
+        new.after_id := after;
+        new.upto_id := upto;
+        perform holdfast.append_seal(new);
+        sealed := sealed + cardinality(new.ids);
     end loop;
-    if after >= mark.upto_id then delete from holdfast.history_sealing; end if;
+    if sealed < most then delete from holdfast.history_sealing; end if;
     return sealed;
 end
 $$;
@@ -434,7 +579,7 @@ returns table (lock_key text, fence bigint, recorded bigint) language sql stable
     select e.key, e.fence, r.fence
     from unnest(keys, fences) as e(key, fence)
     left join lateral (
-        select h.fence
+        select coalesce(h.fences[cardinality(h.fences)], h.fence) as fence
         from holdfast.lock_history h
         where h.lock_key = e.key and h.event = 'acquired'
         order by h.at desc
@@ -454,48 +599,9 @@ comment on function holdfast.unrecorded_effects(text[], bigint[]) is
     'Must be empty; holdfast audit verify asks it for all keys. '
     'Example: select * from holdfast.unrecorded_effects(array[''demo''], array[42]);';
 
--- Partitions -----------------------------------------------------------------------------------------------------
+-- Retention ------------------------------------------------------------------------------------------------------
 
-drop function holdfast.make_partitions(integer);
-create function holdfast.make_partitions(days_ahead integer, days_back integer default 1) returns integer
-language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
-declare
-    parent    text;
-    partition text;
-    day       timestamptz;
-    made      integer := 0;
-begin
-    -- One at a time: two makers of one partition would get in each other's way.
-    perform pg_advisory_xact_lock(hashtextextended('holdfast.make_partitions', 0));
-    foreach parent in array array['finished_jobs', 'lock_history'] loop
-        -- Yesterday too: an event may be written some time after it happened.
-        for n in -days_back .. days_ahead loop
-            day := date_trunc('day', clock_timestamp(), 'UTC') + make_interval(hours => 24 * n);
-            partition := parent || to_char(day at time zone 'UTC', '_YYYYMMDD');
-            continue when to_regclass('holdfast.' || partition) is not null;
-            -- Made by itself and attached then: that does not lock out those who read and write the parent. It has no
-            -- grants: whoever may use the parent uses it through that.
-            execute format('create table holdfast.%I (like holdfast.%I including defaults including constraints)',
-                partition, parent);
-            if parent = 'lock_history' then
-                execute format('create trigger not_truncated before truncate on holdfast.%I '
-                    'for each statement execute function holdfast.refuse_change()', partition);
-            end if;
-            execute format('comment on table holdfast.%I is %L',
-                partition, parent || ' of ' || to_char(day at time zone 'UTC', 'YYYY-MM-DD') || ' (UTC)');
-            execute format('alter table holdfast.%I attach partition holdfast.%I for values from (%L) to (%L)',
-                parent, partition, day, day + interval '24 hours');
-            made := made + 1;
-        end loop;
-    end loop;
-    return made;
-end
-$$;
-comment on function holdfast.make_partitions(integer, integer) is
-    'Makes the daily partitions from so many days back to so many ahead (UTC), those that are missing; returns how many it '
-    'made. Example: select holdfast.make_partitions(7);';
-
-create or replace function holdfast.drop_partitions(finished_days integer, history_days integer) returns setof text
+create function holdfast.drop_partitions(finished_days integer, history_days integer) returns setof text
 language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
 declare
     old  record;
@@ -518,7 +624,7 @@ begin
         begin
             if old.parent = 'lock_history' then
                 -- Before the table: whoever seals has this lock, and wants the table then.
-                perform pg_advisory_xact_lock(hashtextextended('holdfast.seal_history', 0));
+                perform from holdfast.duties d where d.name = 'seal' for update;
                 seal.kind := 'dropped';
                 seal.day := to_date(right(old.relname, 8), 'YYYYMMDD');
                 perform holdfast.append_seal(seal);
@@ -542,97 +648,3 @@ comment on function holdfast.drop_partitions(integer, integer) is
     'Drops the partitions of finished jobs and of the lock history that are older than so many days, one at least; the chain '
     'of seals says which. Returns their names. Example: select holdfast.drop_partitions(30, 400);';
 
--- Roles ----------------------------------------------------------------------------------------------------------
-
--- They belong to the server, which may have several databases with Holdfast in them, and these may be migrated at once.
-do $$
-declare
-    made record;
-begin
-    for made in
-        select *
-        from (values
-            ('holdfast_intake', 'Holdfast''s intake: submits jobs, and does what its API offers.'),
-            ('holdfast_worker', 'Holdfast''s workers: claim, settle, write history, keep the tables in shape.'),
-            ('holdfast_auditor', 'Reads all of Holdfast, and changes nothing.')) as r(name, comment)
-    loop
-        continue when exists (select from pg_roles r where r.rolname = made.name);
-        begin
-            execute format('create role %I nologin', made.name);
-            execute format('comment on role %I is %L', made.name, made.comment);
-        exception
-            when duplicate_object or unique_violation then null;
-            when insufficient_privilege then
-                raise exception 'the role % is missing, and may not be made by %', made.name, current_user
-                    using errcode = 'insufficient_privilege', hint = format('Have an administrator do: create role %I;', made.name);
-        end;
-    end loop;
-end
-$$;
-
-grant usage on schema holdfast to holdfast_intake, holdfast_worker, holdfast_auditor;
--- What is granted is listed below, for functions too.
-revoke execute on all functions in schema holdfast from public;
-alter default privileges in schema holdfast revoke execute on functions from public;
-
--- All may read the version of the schema.
-grant select on holdfast.schema_migrations to holdfast_intake, holdfast_worker;
-
--- The intake.
-grant select on holdfast.jobs, holdfast.finished_jobs, holdfast.key_lines, holdfast.queues, holdfast.workers,
-    holdfast.leaders, holdfast.lock_history, holdfast.lock_holds, holdfast.job_attempts, holdfast.current_holds to holdfast_intake;
-grant insert on holdfast.jobs, holdfast.key_lines to holdfast_intake;
--- It takes the line's lock.
-grant update (priority) on holdfast.key_lines to holdfast_intake;
-grant select, usage on sequence holdfast.jobs_id_seq to holdfast_intake;
-grant execute on function
-    holdfast.submit(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb, text, text),
-    holdfast.reserve_ids(text[], bytea[]),
-    holdfast.job_digest(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb),
-    holdfast.queue_limits(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
-    holdfast.cancel(bigint), holdfast.retry(bigint), holdfast.set_priority(bigint, integer),
-    holdfast.job_timeline(bigint), holdfast.who_held(text, timestamptz), holdfast.why_waiting(bigint),
-    holdfast.rfc3339(timestamptz), holdfast.event_json(holdfast.lock_history)
-    to holdfast_intake;
--- To compare what clients show with the hashes of their secrets.
-grant select on holdfast.tokens to holdfast_intake;
-
--- Workers.
-grant select, update, delete on holdfast.jobs, holdfast.key_lines to holdfast_worker;
-grant insert on holdfast.finished_jobs to holdfast_worker;
-grant select, insert on holdfast.lock_history to holdfast_worker;
-grant select, insert, update, delete on holdfast.workers, holdfast.leaders to holdfast_worker;
-grant select on holdfast.queues to holdfast_worker;
-grant select, delete on holdfast.idempotency_keys to holdfast_worker;
-grant usage on sequence holdfast.fence, holdfast.worker_id_seq to holdfast_worker;
-grant execute on function
-    holdfast.join_lines(timestamptz, integer), holdfast.make_partitions(integer, integer),
-    holdfast.drop_partitions(integer, integer), holdfast.seal_history(integer)
-    to holdfast_worker;
-
--- Auditors read all but secrets.
-grant select on all tables in schema holdfast to holdfast_auditor;
-revoke select on holdfast.tokens from holdfast_auditor;
-grant execute on function
-    holdfast.who_held(text, timestamptz), holdfast.holders_between(text, timestamptz, timestamptz),
-    holdfast.job_timeline(bigint), holdfast.key_contention(interval), holdfast.node_votes(interval),
-    holdfast.unrecorded_effects(text[], bigint[]), holdfast.verify_seals(bigint, bigint),
-    holdfast.seal_of(bytea, holdfast.history_seals), holdfast.doctor(), holdfast.why_waiting(bigint),
-    holdfast.rfc3339(timestamptz), holdfast.event_json(holdfast.lock_history)
-    to holdfast_auditor;
-
--- What takes more than its callers may do by themselves runs as the owner, and looks nowhere else for what it names.
-do $$
-declare
-    f regprocedure;
-begin
-    foreach f in array array[
-        'holdfast.submit(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb, text, text)',
-        'holdfast.reserve_ids(text[], bytea[])', 'holdfast.queue_limits()', 'holdfast.pause(text)', 'holdfast.resume(text)',
-        'holdfast.limit_queue(text, integer, integer)', 'holdfast.cancel(bigint)', 'holdfast.retry(bigint)',
-        'holdfast.set_priority(bigint, integer)', 'holdfast.join_lines(timestamptz, integer)', 'holdfast.repair()'
-    ]::regprocedure[] loop
-        execute format('alter function %s security definer set search_path = pg_catalog, holdfast, pg_temp', f);
-    end loop;
-end
-$$;

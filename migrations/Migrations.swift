@@ -1,19 +1,48 @@
+import PlantedBugs
+
 /// The database's schema, as forward-only steps that the program carries.
 package enum Migrations {
     /// All steps, oldest first; each has its number, its name and its SQL.
     package static let all: [(version: Int, name: String, sql: String)] = [
-        (1, "queue_and_history", String(decoding: PackageResources._001_queue_and_history_sql, as: UTF8.self)),
-        (
-            2, "places_schedules_and_control",
-            String(decoding: PackageResources._002_places_schedules_and_control_sql, as: UTF8.self)
-        ),
-        (3, "api", String(decoding: PackageResources._003_api_sql, as: UTF8.self)),
-        (4, "tokens", String(decoding: PackageResources._004_tokens_sql, as: UTF8.self)),
-        (5, "audit", String(decoding: PackageResources._005_audit_sql, as: UTF8.self)),
-        (6, "long_history", String(decoding: PackageResources._006_long_history_sql, as: UTF8.self)),
-        (7, "fewer_readings", String(decoding: PackageResources._007_fewer_readings_sql, as: UTF8.self)),
-        (8, "time_indexes", String(decoding: PackageResources._008_time_indexes_sql, as: UTF8.self)),
-        (9, "found_by_claim", String(decoding: PackageResources._009_found_by_claim_sql, as: UTF8.self)),
-        (10, "workers_nodes", String(decoding: PackageResources._010_workers_nodes_sql, as: UTF8.self)),
+        (1, "queue", text(PackageResources._001_queue_sql).plantingInQueue),
+        (2, "history", text(PackageResources._002_history_sql)),
+        (3, "work", text(PackageResources._003_work_sql).plantingInWork),
+        (4, "control", text(PackageResources._004_control_sql)),
+        (5, "audit", text(PackageResources._005_audit_sql)),
+        (6, "access", text(PackageResources._006_access_sql)),
     ]
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// What a debug build can be made to have wrong in SQL.
+extension String {
+    fileprivate var plantingInQueue: String {
+        planting(
+            .enqueueWithoutLock,
+            """
+            on conflict (lock_key) do update set priority = excluded.priority where key_lines.priority > excluded.priority;
+                -- What was submitted earlier
+            """,
+            """
+            on conflict (lock_key) do nothing;
+                -- What was submitted earlier
+            """
+        )
+        .planting(
+            .replyBeforeCommit,
+            "    -- Lines first: a conflict takes",
+            "    perform set_config('synchronous_commit', 'off', true);\n    -- Lines first: a conflict takes"
+        )
+    }
+
+    fileprivate var plantingInWork: String {
+        planting(.settleWithoutFence, "k.held_by = worker and k.fence = l.fence", "k.lock_key = l.lock_key")
+            .planting(.lostWakeup, "l.delay_us as delay_us", "900000000000000 as delay_us")
+            .planting(
+                .freeingWithWeakLock,
+                "k.held_by = worker and k.fence = l.fence for update skip locked",
+                "k.held_by = worker and k.fence = l.fence for key share skip locked"
+            )
+    }
 }

@@ -12,8 +12,9 @@ struct Work: AsyncParsableCommand {
         abstract: "Run jobs.",
         discussion: """
             Any number may run at once, on any number of machines. SIGTERM stops claiming and lets running tasks finish, \
-            up to --drain-seconds; what still runs then is cancelled, and its job put back in line. Should the process \
-            die, its jobs run elsewhere once its lease and their locks have lapsed.
+            up to --drain-seconds; what still runs then is cancelled, and its job put back in line. If the process dies, \
+            its heartbeats stop: after 5 s another worker takes it for dead, and its jobs run elsewhere when their locks \
+            have expired.
             """
     )
 

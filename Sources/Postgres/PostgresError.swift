@@ -66,6 +66,10 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether the server has chosen it to give way to others, by a deadlock or because it cannot be serialized: nothing was
+    /// done, and the same works when it is tried again.
+    package var gaveWay: Bool { sqlState == "40P01" || sqlState == "40001" }
+
     /// admin_shutdown, crash_shutdown, cannot_connect_now, read_only_sql_transaction (a standby), lock_not_available.
     private static let unavailableStates: Set<String> = ["57P01", "57P02", "57P03", "25006", "55P03"]
 

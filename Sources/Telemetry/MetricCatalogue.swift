@@ -20,12 +20,12 @@ package enum MetricCatalogue {
         .init("holdfast_database_up", .gauge, "Whether the last look at the queues had an answer."),
         .init("holdfast_queue_depth", .gauge, "Unfinished jobs of a queue."),
         .init("holdfast_queue_scheduled_jobs", .gauge, "Unfinished jobs that are not due yet."),
-        .init("holdfast_queue_ready_lines", .gauge, "Lines that could be claimed."),
+        .init("holdfast_queue_ready_lines", .gauge, "Lines that are ready, of any kind."),
         .init("holdfast_queue_running_lines", .gauge, "Lines that workers have claimed."),
         .init("holdfast_queue_oldest_wait_seconds", .gauge, "How long the line that is ready longest has been ready."),
         .init("holdfast_queue_paused", .gauge, "Whether no job of the queue is started."),
-        .init("holdfast_workers", .gauge, "Workers with a lease."),
-        .init("holdfast_worker_claims", .gauge, "Lines that workers with a lease have claimed."),
+        .init("holdfast_workers", .gauge, "Workers that had a heartbeat in the last 10 s."),
+        .init("holdfast_worker_claims", .gauge, "Lines that those workers have claimed."),
     ]
 
     private static let jobs: [MetricDescription] = [
@@ -36,14 +36,13 @@ package enum MetricCatalogue {
         .init("holdfast_claimed_jobs_total", .counter, "Jobs of lines claimed; some may be given back unstarted."),
         .init("holdfast_line_wait_seconds", longSeconds, "From when a line was ready until it was claimed."),
         .init("holdfast_attempts_total", .counter, "Attempts that had their lock, by how they ended."),
-        .init("holdfast_lock_wait_seconds", longSeconds, "From a job's turn until it had its lock."),
-        .init("holdfast_hold_seconds", longSeconds, "From a job's lock until its release or loss."),
+        .init("holdfast_lock_wait_seconds", longSeconds, "From the first try for a job's lock until it was had."),
+        .init("holdfast_hold_seconds", longSeconds, "How long jobs had their holds, or their parts of one."),
         .init("holdfast_refused_writes_total", .counter, "What came too late and changed nothing, by where."),
         .init("holdfast_settlements_total", .counter, "Settlements by how they went."),
-        .init("holdfast_rescued_lines_total", .counter, "Lines of dead workers, put back by this leader."),
+        .init("holdfast_rescued_lines_total", .counter, "Lines of dead workers, put back by this worker."),
         .init("holdfast_slots", .gauge, "How many tasks this worker may run at once."),
         .init("holdfast_slots_used", .gauge, "How many lines this worker runs tasks of."),
-        .init("holdfast_leader", .gauge, "Whether this worker leads upkeep."),
     ]
 
     private static let locks: [MetricDescription] = [

@@ -5,9 +5,10 @@ package import Postgres
 import Redis
 package import Redlock
 import ServiceLifecycle
+import Synchronization
 import Tracing
 
-/// Claims lines, takes the lock of each job's key, runs its task, and settles.
+/// Claims lines, takes the locks of their keys, runs the tasks of their jobs, and settles.
 package final class Worker: Service {
     /// How often lines are looked for that a claim of ours took unnoticed: at most, and for a while after a claim that got
     /// no answer.
@@ -17,23 +18,32 @@ package final class Worker: Service {
     /// How many claims there may be for each slot whose tasks have ended, and which cannot be settled: when the disk of the
     /// history is full, for example.
     private static let unsettledPerSlot = 8
+    /// The most bytes of jobs that it has claimed and not settled, unless a single job has more: 64 MiB.
+    ///
+    /// Each is in memory several times: as it came from the database, as its task has it, and on its way to Redis.
+    private static let claimedBytes = 64 << 20
 
     let configuration: WorkerConfiguration
     let registry: WorkerRegistry
     let wakeups: Wakeups
     let logger: Logger
     private let store: JobStore
+    private let database: PostgresConfiguration
     private let listener: @Sendable (@escaping @Sendable (PostgresListener.Event) -> Void) -> PostgresListener
     let redlock: Redlock
     let handlers: [String: any TaskHandler]
+    /// The kinds of job that it has handlers for, in order.
+    let kinds: [String]
+    /// How many other workers there are, as its last heartbeat showed.
+    let peers = Atomic(0)
     private let control: WorkerControl
     private let history: LockHistory
     let metrics = WorkerMetrics()
 
     /// - Parameters:
     ///   - configuration: Its name, queues and limits.
-    ///   - pool: For claims, settles, history and leases.
-    ///   - database: For one more connection, which listens.
+    ///   - pool: For claims, settles, history and upkeep.
+    ///   - database: For two more connections: one listens, and one has heartbeats, which wait for nothing else.
     ///   - redlock: The lock over the lock nodes, which are kept connected elsewhere.
     ///   - handlers: The code for each kind of job; of two for one kind, the later.
     ///   - logger: For what it does; its number is added.
@@ -48,11 +58,13 @@ package final class Worker: Service {
         self.configuration = configuration
         self.redlock = redlock
         self.handlers = Dictionary(handlers.map { (type(of: $0).kind, $0) }) { $1 }
+        kinds = self.handlers.keys.sorted()
+        self.database = database
         self.logger = logger
         store = JobStore(pool: pool)
         registry = WorkerRegistry(pool: pool)
         wakeups = Wakeups(pool: pool, logger: logger)
-        history = LockHistory(pool: pool)
+        history = LockHistory(store: store)
         control = WorkerControl(registry: registry, logger: logger)
         listener = { onEvent in
             PostgresListener(
@@ -67,7 +79,10 @@ package final class Worker: Service {
     /// Serves until shut down: gracefully, it claims no more and finishes what runs; cancelled, it cancels what runs,
     /// gives the locks back, and puts those jobs back in line.
     package func run() async throws {
-        guard let id = await register() else { return }
+        let heartbeatPool = PostgresPool(configuration: database, size: 1, acquireTimeout: .seconds(2), logger: logger)
+        defer { heartbeatPool.close() }
+        let heartbeats = WorkerRegistry(pool: heartbeatPool)
+        guard let id = await register(heartbeats) else { return }
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(id)"
         logger.info(
@@ -76,7 +91,7 @@ package final class Worker: Service {
         )
         Gauge(label: "holdfast_slots").record(configuration.slots)
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let leadership = Leadership()
+        let (due, deaths) = (Signal(), Signal())
         let executor = LoopExecutor(RedisNode.sharedLoop)
         let runner = ClaimRunner(
             configuration: configuration,
@@ -89,23 +104,24 @@ package final class Worker: Service {
             logger: logger
         )
         await withDiscardingTaskGroup { group in
-            group.addTask { [self] in await keepLease(id, leadership) }
-            group.addTask { [self] in await lead(id, leadership) { signal.yield() } }
+            group.addTask { [self] in await keepBeating(id, heartbeats) { deaths.send() } }
+            group.addTask { [self] in await keepUp(due: due, deaths: deaths) { signal.yield() } }
             group.addTask { [self] in await control.serve(id, interval: configuration.pollInterval) }
             group.addTask { [self] in await listen(signal) }
             group.addTask { [self] in await wakeups.run() }
             group.addTask { [self] in await poll(signal) }
-            await runner.settlingParts(on: executor) { await serve(id, runner, executor, signals, signal, logger) }
+            await runner.settlingParts(on: executor) { await serve(id, runner, executor, signals, signal, due, logger) }
             group.cancelAll()
         }
-        // A task of its own, because this one may be cancelled; what is not left now lapses by itself.
+        // A task of its own, because this one may be cancelled; one that cannot say so now is taken for dead in a while.
         await Task { try? await registry.leave(id) }.value
         logger.info("Worker stopped")
     }
 
     private func listen(_ signal: AsyncStream<Void>.Continuation) async {
-        let control = control
+        let (control, queues) = (control, Set(configuration.queues))
         await listener { event in
+            if case .notification(Wakeups.channel, let queue) = event, !queues.contains(queue) { return }
             if event != .notification(channel: Wakeups.controlChannel, payload: "cancel") { signal.yield() }
             if case .notification(Wakeups.channel, _) = event { return }
             control.look()
@@ -126,6 +142,7 @@ package final class Worker: Service {
         _ executor: any TaskExecutor,
         _ signals: AsyncStream<Void>,
         _ signal: AsyncStream<Void>.Continuation,
+        _ due: Signal,
         _ logger: Logger
     ) async {
         let running = RunningClaims()
@@ -137,7 +154,8 @@ package final class Worker: Service {
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
                 let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)
-                guard free > 0 else { continue }
+                let bytes = Self.claimedBytes - running.bytes
+                guard free > 0, bytes > 0 else { continue }
                 let hasQuorum = redlock.hasQuorum
                 notice.note(hasQuorum, logger)
                 guard hasQuorum else { continue }
@@ -149,7 +167,8 @@ package final class Worker: Service {
                     nextGiveUp = .now + (isInDoubt ? Self.giveUpInterval.inDoubt : Self.giveUpInterval.usual)
                 }
                 let start = DefaultTracerClock.now
-                guard let claims = await claim(for: id, limit, &floors, logger) else {
+                let mostBytes = min(bytes, JobStore.claimBytes)
+                guard let claims = await claim(for: id, limit, mostBytes, &floors, logger) else {
                     nextGiveUp = .now
                     doubtUntil = .now + Self.giveUpInterval.usual
                     continue
@@ -164,13 +183,20 @@ package final class Worker: Service {
                             metrics.slotsUsed.decrement()
                             signal.yield()
                         }
-                        let wasFull = running.unsettled >= unsettledLimit
+                        let wasFull = running.unsettled >= unsettledLimit || running.bytes >= Self.claimedBytes
                         running.end(claim)
                         if wasFull { signal.yield() }
-                        await moveOn(claim, after: settlement, isFull: running.slots >= configuration.slots, signal)
+                        await moveOn(
+                            claim,
+                            after: settlement,
+                            isFull: running.slots >= configuration.slots,
+                            signal,
+                            due
+                        )
                     }
                 }
-                if claims.count == limit { signal.yield() }  // There may be more.
+                // There may be more.
+                if claims.count == limit || claims.reduce(0, { $0 + $1.bytes }) >= mostBytes / 2 { signal.yield() }
             }
             // Shutdown has ended the claiming. The group still awaits what runs.
         }
@@ -179,6 +205,7 @@ package final class Worker: Service {
     private func claim(
         for id: WorkerID,
         _ limit: Int,
+        _ bytes: Int,
         _ floors: inout ClaimFloors,
         _ logger: Logger
     ) async -> [Claim]? {
@@ -186,8 +213,11 @@ package final class Worker: Service {
             return try await store.claim(
                 for: id,
                 queues: configuration.queues,
+                kinds: kinds,
                 limit: limit,
                 runLimit: configuration.runLimit,
+                runDuration: configuration.runTimeSlice,
+                bytes: bytes,
                 floors: &floors
             )
         } catch {
@@ -213,15 +243,17 @@ package final class Worker: Service {
         _ claim: Claim,
         after settlement: (result: SettlementResult?, delay: Duration),
         isFull: Bool,
-        _ signal: AsyncStream<Void>.Continuation
+        _ signal: AsyncStream<Void>.Continuation,
+        _ due: Signal
     ) async {
         guard case .settled(hasMore: true) = settlement.result else { return }
         if settlement.delay > .zero {
-            // What takes longer than a poll, the poll finds.
+            // What takes longer than a poll, the usual look for what is due finds.
             guard settlement.delay < configuration.pollInterval else { return }
             await cancelWhenGracefulShutdown {
                 try? await Task.sleep(for: settlement.delay)  // Cancelled: nothing is claimed any more.
             }
+            return due.send()
         }
         signal.yield()
         if isFull || Task.isShuttingDownGracefully { wakeups.ready(claim.queue) }

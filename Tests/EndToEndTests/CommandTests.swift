@@ -190,8 +190,8 @@ struct CommandTests {
             #expect(try await run("doctor").contains("The queue is in order."))
             _ = try await system.texts(
                 """
-                insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
-                values ('empty', 'default', 5, clock_timestamp(), 1) returning lock_key
+                insert into holdfast.key_lines (lock_key, queue, kind, priority, turn, head_place)
+                values ('empty', 'default', 'lockAndSet', 5, 1, 1) returning lock_key
                 """
             )
             #expect(try await run("doctor", status: 1).contains("line without jobs: key empty"))

@@ -161,7 +161,7 @@ struct DeployedTests {
             let submitted = "select holdfast.submit(key => 'k' || n % 3, value => '') from generate_series(1, 9) n"
             #expect(try await ask(submitted, as: "holdfast_serve", "serve").status == 0)
             #expect(try await ask("select", as: "holdfast_serve", "before").output.contains("authentication failed"))
-            _ = try await ask("select holdfast.join_lines('-infinity', 100)", as: "holdfast_work", "work")
+            _ = try await ask("select holdfast.promote('-infinity', '-infinity', 100)", as: "holdfast_work", "work")
             let lines = try await ask("select count(*) from holdfast.key_lines", as: "holdfast", "owner")
             #expect(lines.output == "3\n")
             #expect(try await ask(query, as: "holdfast_scale", "sc'ale").output == lines.output)

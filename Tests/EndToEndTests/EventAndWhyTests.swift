@@ -76,7 +76,7 @@ struct EventAndWhyTests {
                     try await system.execute(
                         """
                         update holdfast.key_lines set held_by = null, waiting_since = null,
-                            ready_at = clock_timestamp() + interval '1 hour' where lock_key = 'f'
+                            turn = null, due_at = clock_timestamp() + interval '1 hour' where lock_key = 'f'
                         """,
                         """
                         update holdfast.jobs set attempt = 1, last_error = 'it broke' where lock_key = 'f'
@@ -105,14 +105,17 @@ struct EventAndWhyTests {
                 // A worker that is there and does nothing.
                 try await system.execute(
                     """
-                    insert into holdfast.workers (id, name, queues, kinds, slots, lease_until)
+                    insert into holdfast.workers (id, name, queues, kinds, slots, beat_at)
                     values (77, 'idler', '{default}', '{lockAndSet}', 1, clock_timestamp() + interval '1 hour')
                     """
                 )
                 let job = try await intake.submit("k", "v")
                 try await intake.expectCause("ready", of: job)
                 try await system.execute(
-                    "update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour' where lock_key = 'k'"
+                    """
+                    update holdfast.key_lines set turn = null, due_at = clock_timestamp() + interval '1 hour'
+                    where lock_key = 'k'
+                    """
                 )
                 #expect(try await intake.expectCause("snoozed", of: job).contains(#""until":"#))
                 try await system.execute(

@@ -191,7 +191,7 @@ struct FaultTests {
                         try await connection.executeScript("lock table holdfast.lock_history in exclusive mode")
                         let job = try await intake.submit("k", "v")
                         try await eventually("the history's writer waits") {
-                            try await system.isWaiting(to: "insert into holdfast.lock_history")
+                            try await system.isWaiting(to: "holdfast.settle")
                         }
                         let value = try await intake.get("/getValue/k").body
                         #expect(value == "null")
@@ -264,7 +264,7 @@ struct FaultTests {
                         try await system.count(
                             """
                             select count(*) from pg_stat_activity
-                            where wait_event_type = 'Lock' and query like '%insert into holdfast.key_lines%'
+                            where wait_event_type = 'Lock' and query like '%holdfast.enqueue%'
                             """
                         ) > 0
                     }
@@ -375,7 +375,7 @@ extension TestSystem {
             )
             try await body()
             try await eventually("\(table) waits to be written") {
-                try await isWaiting(to: "insert into holdfast.\(table)")
+                try await isWaiting(to: "holdfast.settle")
             }
             await stack.postgres.kill()
         }

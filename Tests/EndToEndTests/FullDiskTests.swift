@@ -64,9 +64,9 @@ struct FullDiskTests {
     }
 
     private func waitForHeartbeat(_ system: TestSystem) async throws {
-        let last = try await system.texts("select max(lease_until)::text from holdfast.workers")
+        let last = try await system.texts("select max(beat)::text from holdfast.workers")
         try await eventually("the worker goes on") {
-            try await system.texts("select max(lease_until)::text from holdfast.workers") != last
+            try await system.texts("select max(beat)::text from holdfast.workers") != last
         }
     }
 }

@@ -132,7 +132,10 @@ struct JobRoutesTests {
                     let same = try await intake.send(.GET, "/v1/jobs/\(later)", nil, ["if-none-match": tag])
                     #expect(same.status == 304 && same.body.isEmpty)
                     let timeline = try await intake.get("/v1/jobs/\(later)/timeline").body
-                    #expect(timeline.contains(#""event":"acquired""#) && timeline.contains(#""outcome":"succeeded""#))
+                    #expect(
+                        timeline.contains(#""event":"acquired""#) && timeline.contains(#""outcome":"succeeded""#),
+                        "\(timeline)"
+                    )
                     let key = try await intake.get("/v1/keys/list").body
                     #expect(key.contains(#""value":"0""#) && key.contains("highestFence"))
                     #expect(try await intake.get("/v1/keys/list/history?limit=1").body.contains(#""next":"#))

@@ -40,15 +40,15 @@ struct AuditQuestionsTests {
             try await database.run(
                 """
                 insert into holdfast.lock_history (at, event, lock_key, job_id, attempt, fence, validity_us, waited_us,
-                                                   held_us, votes)
+                                                   held_us, node_set, votes)
                 values ('epoch'::timestamptz + $4 * interval '1 microsecond', $2::holdfast.lock_event, $1, $3, 1, $3, $5,
-                        $6, $7, $8::jsonb)
+                        $6, $7, case when $8 then holdfast.node_set(array['n1', 'n2']) end, $9::smallint[])
                 """,
                 [
                     .text(event.key), .text(event.event), .int64(event.fence),
                     .int64(beginning + Int64(event.at) * 1_000_000), .int64(event.validFor.map { $0 * 1_000_000 }),
                     .int64(event.waitedMs.map { $0 * 1000 }), .int64(event.heldMs.map { $0 * 1000 }),
-                    .text(event.votes),
+                    .bool(event.votes != nil), .text(event.votes),
                 ]
             )
         }
@@ -160,7 +160,7 @@ struct AuditQuestionsTests {
             [
                 Self.acquired(1, 0), Event("released", 1, 10), Self.acquired(2, 0), Event("rescued", 2, 10),
                 Self.acquired(3, 0), Event("extended", 3, 50).with { $0.validFor = 100 },
-                Self.acquired(4, 0, validFor: 7200), Self.acquired(5, 0),
+                Self.acquired(4, 0), Event("extended", 4, 3000).with { $0.validFor = 2000 }, Self.acquired(5, 0),
                 Event("extended", 5, 3550).with { $0.validFor = 600 },
             ],
             since: beginning
@@ -219,13 +219,14 @@ struct AuditQuestionsTests {
     func `votes are counted by node and verdict`() async throws {
         let beginning = try await anHourAgo()
         let verdicts = ["granted", "granted", "held", "unreachable", "late", "quarantined", "stepped"]
-        let events = verdicts.enumerated().map { place, verdict in
-            Event("acquired", Int64(place), Int32(place)).with {
-                $0.votes = """
-                    [{"node": "n1", "verdict": "granted", "us": \(place * 10)},
-                     {"node": "n2", "verdict": "\(verdict)", "us": 7}]
-                    """
-            }
+        let numbers = [1, 1, 2, 3, 4, 5, 6]
+        #expect(
+            try await database.column([String].self, "select holdfast.verdicts()")
+                == [Vote.Verdict.allCases.map(\.rawValue)]
+        )
+        #expect(zip(verdicts, numbers).allSatisfy { Vote.Verdict.allCases[$1 - 1].rawValue == $0 })
+        let events = numbers.enumerated().map { place, number in
+            Event("acquired", Int64(place), Int32(place)).with { $0.votes = "{1,\(place * 10),\(number),7}" }
         }
         try await write(events, since: beginning)
         let rows = try await database.column(

@@ -43,24 +43,23 @@ struct AuditRecipesTests {
         try await database.run(
             """
             insert into holdfast.lock_history (at, event, lock_key, job_id, attempt, fence, validity_us, waited_us, held_us,
-                                               votes, outcome)
+                                               node_set, votes, outcome)
             values
                 (clock_timestamp() - interval '10 seconds', 'acquired', 'invoice-7', 1, 1, 2, 30000000, 1000, null,
-                 '[{"node": "r1", "verdict": "granted", "us": 300}, {"node": "r2", "verdict": "granted", "us": 400},
-                   {"node": "r3", "verdict": "late", "us": 9000}]', null),
-                (clock_timestamp() - interval '5 seconds', 'refused', 'invoice-7', 1, 1, 1, null, null, null, null, null),
-                (clock_timestamp(), 'released', 'invoice-7', 1, 1, 2, null, null, 10000000, null, 'succeeded'),
-                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-8', 2, 1, 12, 30000000, 1000, null, null, null),
-                (clock_timestamp() - interval '9 seconds', 'acquired', 'invoice-9', 3, 1, 20, 30000000, 1000, null, null, null),
-                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-9', 4, 1, 21, 30000000, 1000, null, null, null),
-                (clock_timestamp() - interval '4 seconds', 'released', 'invoice-9', 4, 1, 21, null, null, 1000000, null, null),
-                (clock_timestamp() - interval '1 second', 'released', 'invoice-9', 3, 1, 20, null, null, 8000000, null, null)
+                 holdfast.node_set(array['r1', 'r2', 'r3']), array[1, 300, 1, 400, 4, 9000]::smallint[], null),
+                (clock_timestamp() - interval '5 seconds', 'refused', 'invoice-7', 1, 1, 1, null, null, null, null, null, null),
+                (clock_timestamp(), 'released', 'invoice-7', 1, 1, 2, null, null, 10000000, null, null, 'succeeded'),
+                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-8', 2, 1, 12, 30000000, 1000, null, null, null, null),
+                (clock_timestamp() - interval '9 seconds', 'acquired', 'invoice-9', 3, 1, 20, 30000000, 1000, null, null, null, null),
+                (clock_timestamp() - interval '5 seconds', 'acquired', 'invoice-9', 4, 1, 21, 30000000, 1000, null, null, null, null),
+                (clock_timestamp() - interval '4 seconds', 'released', 'invoice-9', 4, 1, 21, null, null, 1000000, null, null, null),
+                (clock_timestamp() - interval '1 second', 'released', 'invoice-9', 3, 1, 20, null, null, 8000000, null, null, null)
             """
         )
         try await database.run(
             """
-            insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place, held_by, fence, claimed_at)
-            values ('invoice-8', 'default', 5, clock_timestamp(), 2, 1, 11, clock_timestamp() - interval '6 seconds')
+            insert into holdfast.key_lines (lock_key, queue, kind, priority, turn, head_place, held_by, fence, claimed_at)
+            values ('invoice-8', 'default', 'lockAndSet', 5, 1, 2, 1, 11, clock_timestamp() - interval '6 seconds')
             """
         )
         let rows = try await database.pool.withTransaction { connection in

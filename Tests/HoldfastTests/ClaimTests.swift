@@ -50,13 +50,14 @@ struct ClaimTests {
         var floors = ClaimFloors()
         // What it has of one queue is younger than all that waits in the other.
         try await database.run(
-            "update holdfast.key_lines set ready_at = ready_at - interval '1 hour' where queue = 'reports'"
+            "update holdfast.key_lines set turn = -turn where queue = 'reports'"
         )
         var claimed: [String: Int] = [:]
         for _ in 0..<4 {
             let claims = try await database.store.claim(
                 for: worker,
                 queues: ["default", "reports"],
+                kinds: [LockAndSet.kind],
                 limit: 5,
                 runLimit: 1,
                 floors: &floors
@@ -132,22 +133,105 @@ struct ClaimTests {
     }
 
     @Test
-    func `lines are claimed the best priority first, then the longest ready`() async throws {
+    func `lines are claimed the best priority first, then the lowest turn`() async throws {
         let worker = try await database.makeWorker()
         try await database.enqueue("later", "sooner", "urgent", "idle")
-        for (key, priority, age) in [("later", 5, 10), ("sooner", 5, 20), ("urgent", 0, 1), ("idle", 9, 60)] {
+        for (key, priority, turn) in [("later", 5, 40), ("sooner", 5, 30), ("urgent", 0, 50), ("idle", 9, 20)] {
             try await database.run(
-                """
-                update holdfast.key_lines
-                set priority = $2, ready_at = clock_timestamp() - $3 * interval '1 second'
-                where lock_key = $1
-                """,
-                [.text(key), .int32(Int32(priority)), .int32(Int32(age))]
+                "update holdfast.key_lines set priority = $2, turn = $3 where lock_key = $1",
+                [.text(key), .int32(Int32(priority)), .int64(Int64(turn))]
             )
         }
         var keys: [String] = []
         for _ in 0..<4 { keys += try await database.claim(for: worker, limit: 1).map(\.key.text) }
         #expect(keys == ["urgent", "sooner", "later", "idle"])
+    }
+
+    @Test(arguments: [["nestloop"], ["nestloop", "hashjoin"], ["nestloop", "mergejoin"]])
+    func `the best priority of all queues is claimed first however that is planned`(avoided: [String]) async throws {
+        let worker = try await database.makeWorker()
+        for (queue, priority) in [("a", Int32(9)), ("b", 0)] {
+            var job = try NewJob(key: "of \(queue)", value: "v")
+            (job.queue, job.priority) = (queue, priority)
+            _ = try await database.store.enqueue([job])
+        }
+        let options = avoided.map { "-c%20enable_\($0)%3Doff" }.joined(separator: "%20")
+        let configuration = try PostgresConfiguration(connectionString: "\(database.url)&options=\(options)")
+        let pool = PostgresPool(configuration: configuration, size: 1, logger: .quiet)
+        defer { pool.close() }
+        var floors = ClaimFloors()
+        let claims = try await JobStore(pool: pool).claim(
+            for: worker,
+            queues: ["a", "b"],
+            kinds: [LockAndSet.kind],
+            limit: 1,
+            runLimit: 1,
+            floors: &floors
+        )
+        #expect(claims.map(\.key.text) == ["of b"])
+    }
+
+    @Test
+    func `lines of kinds that are not asked for cost nothing, however many they are and however long they wait`()
+        async throws
+    {
+        let worker = try await database.makeWorker()
+        _ = try await database.store.enqueue(
+            (0..<500).map { number in
+                var job = try NewJob(key: "foreign-\(number)", value: "v")
+                (job.kind, job.priority) = ("nobody's", 0)
+                return job
+            }
+        )
+        try await database.enqueue("ours")
+        #expect(try await database.claim(for: worker, limit: 1).map(\.key.text) == ["ours"])
+        #expect(try await database.claim(for: worker).isEmpty)
+        #expect(try await database.int("select count(*) from holdfast.key_lines where fence is not null") == 1)
+    }
+
+    @Test
+    func `a run ends before a job of a kind that is not asked for, and its line shows that kind then`() async throws {
+        let worker = try await database.makeWorker()
+        let kinds = [LockAndSet.kind, "mail", LockAndSet.kind]
+        _ = try await database.store.enqueue(
+            kinds.map { kind in
+                var job = try NewJob(key: "k", value: kind)
+                job.kind = kind
+                return job
+            }
+        )
+        for kind in kinds {
+            let claim = try #require(try await database.claim(for: worker, kinds: [kind]).first)
+            #expect(claim.jobs.map(\.value) == [kind])
+            _ = try await database.store.settle([.allSucceeded(claim)])
+        }
+        #expect(try await database.lines() == [])
+    }
+
+    @Test
+    func `a claim has a budget of bytes, and what is over it keeps its turn`() async throws {
+        let worker = try await database.makeWorker()
+        let value = String(repeating: "x", count: 1 << 20)
+        _ = try await database.store.enqueue(try (0..<10).map { try NewJob(key: "k\($0)", value: value) })
+        let turns = "select turn from holdfast.key_lines where held_by is null order by turn"
+        let before = try await database.column(Int64.self, turns)
+        var floors = ClaimFloors()
+        func claim(_ bytes: Int) async throws -> [String] {
+            try await database.store.claim(
+                for: worker,
+                queues: ["default"],
+                kinds: [LockAndSet.kind],
+                limit: 100,
+                runLimit: 100,
+                bytes: bytes,
+                floors: &floors
+            ).map(\.key.text)
+        }
+        #expect(try await claim(3 << 20) == ["k0", "k1", "k2"])
+        #expect(try await database.column(Int64.self, turns) == Array(before[3...]))
+        // One goes whatever it has.
+        #expect(try await claim(1) == ["k3"])
+        #expect(try await claim(100 << 20).count == 6)
     }
 
     @Test
@@ -160,12 +244,12 @@ struct ClaimTests {
             """
             update holdfast.key_lines
             set priority = (('x' || substr(md5(lock_key), 1, 4))::bit(16)::int) % 10,
-                ready_at = clock_timestamp() - (('x' || substr(md5(lock_key), 5, 4))::bit(16)::int) * interval '1 second'
+                turn = ('x' || substr(md5(lock_key), 5, 8))::bit(32)::bigint
             """
         )
         let expected = try await database.column(
             String.self,
-            "select lock_key from holdfast.key_lines order by priority, ready_at"
+            "select lock_key from holdfast.key_lines order by priority, turn"
         )
         try await database.run("analyze holdfast.key_lines")
         #expect(try await database.claim(for: worker, limit: count).map(\.key.text) == expected)
@@ -189,7 +273,10 @@ struct ClaimTests {
         let worker = try await database.makeWorker()
         try await database.enqueue("ready", "later", "elsewhere")
         try await database.run(
-            "update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour' where lock_key = 'later'"
+            """
+            update holdfast.key_lines set turn = null, due_at = clock_timestamp() + interval '1 hour'
+            where lock_key = 'later'
+            """
         )
         try await database.run("update holdfast.key_lines set queue = 'other' where lock_key = 'elsewhere'")
         #expect(try await database.claim(for: worker).map(\.key.text) == ["ready"])
@@ -197,15 +284,14 @@ struct ClaimTests {
     }
 
     @Test
-    func `a worker without a valid lease gets nothing`() async throws {
+    func `a worker that is not on the list gets nothing`() async throws {
         let unknown = try await WorkerRegistry(pool: database.pool).nextID()
-        let lapsed = try await database.makeWorker(isLeased: false)
         let gone = try await database.makeWorker()
         try await WorkerRegistry(pool: database.pool).leave(gone)
         try await database.enqueue("a")
-        for worker in [unknown, lapsed, gone] { #expect(try await database.claim(for: worker).isEmpty) }
-        let leased = try await database.makeWorker()
-        #expect(try await database.claim(for: leased).count == 1)
+        for worker in [unknown, gone] { #expect(try await database.claim(for: worker).isEmpty) }
+        let listed = try await database.makeWorker()
+        #expect(try await database.claim(for: listed).count == 1)
     }
 
     @Test
@@ -240,6 +326,7 @@ struct ClaimTests {
             try await database.store.claim(
                 for: worker,
                 queues: ["default"],
+                kinds: [LockAndSet.kind],
                 limit: 10,
                 runLimit: 1,
                 floors: &floors,
@@ -250,9 +337,9 @@ struct ClaimTests {
         #expect(try await claim(after: 0) == ["first"])
         try await database.enqueue("old", "new")
         try await database.run(
-            "update holdfast.key_lines set ready_at = ready_at - interval '1 hour' where lock_key = 'old'"
+            "update holdfast.key_lines set turn = -turn where lock_key = 'old'"
         )
-        #expect(try await claim(after: 1) == ["new"])
+        #expect(try await claim(after: 2) == ["new"])
         // Later than a look that took a minute would have it.
         #expect(try await claim(after: 3600) == ["old"])
     }

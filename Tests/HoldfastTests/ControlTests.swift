@@ -21,7 +21,9 @@ struct ControlTests {
     @Test
     func `a cancelled head frees its line at once, whatever it waited for`() async throws {
         let jobs = try await database.enqueue("k", "k")
-        try await database.run("update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour'")
+        try await database.run(
+            "update holdfast.key_lines set turn = null, due_at = clock_timestamp() + interval '1 hour'"
+        )
         #expect(try await cancel(jobs[0].id) == "cancelled")
         #expect(try await state(jobs[0].id) == .cancelled)
         let claims = try await database.claim(for: database.makeWorker())
@@ -33,7 +35,9 @@ struct ControlTests {
     @Test
     func `cancelling the last job of a line ends the line, and one within it leaves the head alone`() async throws {
         let jobs = try await database.enqueue("k", "k", "k")
-        try await database.run("update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour'")
+        try await database.run(
+            "update holdfast.key_lines set turn = null, due_at = clock_timestamp() + interval '1 hour'"
+        )
         #expect(try await cancel(jobs[1].id) == "cancelled")
         #expect(try await database.claim(for: database.makeWorker()).isEmpty)
         #expect(try await cancel(jobs[0].id) == "cancelled")
@@ -69,8 +73,8 @@ struct ControlTests {
         #expect(try await state(jobs[0].id) == .running)
         #expect(try await registry.orders(for: worker).cancelledJobs == [jobs[0].id])
         #expect(try await registry.orders(for: database.makeWorker()).cancelledJobs == [])
-        try await database.endLease(of: worker)
-        #expect(try await registry.rescue() == ["k"])
+        try await database.bury(worker)
+        #expect(try await registry.rescue().map(\.key.text) == ["k"])
         let again = try await database.claim(for: database.makeWorker())[0]
         #expect(again.jobs.map(\.isCancelled) == [true, false])
     }
@@ -181,7 +185,10 @@ struct ControlTests {
             "update holdfast.key_lines set head_place = head_place + 100 where lock_key = 'a'"
         ),
         ("line in another queue than its head", "update holdfast.key_lines set queue = 'x' where lock_key = 'a'"),
-        ("line behind its best job", "update holdfast.key_lines set priority = 9 where lock_key = 'a'"),
+        (
+            "line with another priority than its best job",
+            "update holdfast.key_lines set priority = 9 where lock_key = 'a'"
+        ),
     ])
     func `the doctor finds what is out of line, and repairs it`(problem: String, damage: String) async throws {
         let jobs = try await database.enqueue("a", "b", "a")
@@ -199,7 +206,7 @@ struct ControlTests {
     func `the doctor finds claims without workers, and jobs that nobody lets join`() async throws {
         try await database.enqueue("a")
         _ = try await database.claim(for: database.makeWorker())
-        try await database.run("update holdfast.workers set lease_until = clock_timestamp() - interval '1 hour'")
+        try await database.run("update holdfast.workers set beat_at = clock_timestamp() - interval '1 hour'")
         try await database.run("select holdfast.submit('b', 'v', run_at => clock_timestamp() - interval '1 hour')")
         let found = try await database.column(String.self, "select problem from holdfast.doctor() order by 1")
         #expect(found == ["claim without a worker", "job past due"])
@@ -216,9 +223,9 @@ struct ControlTests {
         var retention = Retention()
         retention.historyDays = 36500
         let registry = WorkerRegistry(pool: database.pool)
-        #expect(try await registry.tidy(retention) == ["finished_jobs_20200101"])
-        #expect(try await registry.tidy(Retention()) == ["lock_history_20200101"])
-        #expect(try await registry.tidy(Retention()) == [])
+        #expect(try await registry.dropPartitions(retention) == ["finished_jobs_20200101"])
+        #expect(try await registry.dropPartitions(Retention()) == ["lock_history_20200101"])
+        #expect(try await registry.dropPartitions(Retention()) == [])
     }
 
     @Test
@@ -229,7 +236,7 @@ struct ControlTests {
         try await database.begin(claim.jobs[0], of: claim)
         let open = "select outcome is null and ended_at is null from holdfast.job_attempts"
         #expect(try await database.isTrue(open))
-        try await database.endLease(of: worker)
+        try await database.bury(worker)
         _ = try await WorkerRegistry(pool: database.pool).rescue()
         let second = try await database.claim(for: database.makeWorker())[0]
         var end = LockEvent(.released, second.jobs[0], of: second, at: .now)

@@ -29,24 +29,20 @@ extension TestDatabase {
         try await run(sql, parameters)[0].decode(Bool.self, at: 0)
     }
 
-    /// A new worker, with a lease that ends in an hour, or ended an hour ago.
-    func makeWorker(isLeased: Bool = true) async throws -> WorkerID {
-        let worker = try await WorkerRegistry(pool: pool).nextID()
-        try await run(
-            """
-            insert into holdfast.workers (id, name, queues, slots, lease_until)
-            values ($1, 'test', array['default'], 8, clock_timestamp() + $2 * interval '1 hour')
-            """,
-            [.int64(worker.rawValue), .int32(isLeased ? 1 : -1)]
+    /// A new worker.
+    func makeWorker() async throws -> WorkerID {
+        let registry = WorkerRegistry(pool: pool)
+        let worker = try await registry.nextID()
+        try await registry.heartbeat(
+            worker,
+            .init(name: "test", queues: ["default"], kinds: [LockAndSet.kind], slots: 8)
         )
         return worker
     }
 
-    func endLease(of worker: WorkerID) async throws {
-        try await run(
-            "update holdfast.workers set lease_until = clock_timestamp() - interval '1 second' where id = $1",
-            [.int64(worker.rawValue)]
-        )
+    /// Takes a worker off the list, as others do when it is dead.
+    func bury(_ worker: WorkerID) async throws {
+        try await run("delete from holdfast.workers where id = $1", [.int64(worker.rawValue)])
     }
 
     /// Stores jobs in one batch, one for each key; the value is the key and its place in the batch.
@@ -62,6 +58,7 @@ extension TestDatabase {
     func claim(
         for worker: WorkerID,
         queues: [String] = ["default"],
+        kinds: [String] = [LockAndSet.kind],
         limit: Int = 100,
         runLimit: Int = 100
     ) async throws -> [Claim] {
@@ -69,8 +66,10 @@ extension TestDatabase {
         return try await store.claim(
             for: worker,
             queues: queues,
+            kinds: kinds,
             limit: limit,
             runLimit: runLimit,
+            runDuration: .seconds(3600),
             floors: &floors
         )
     }
@@ -78,7 +77,7 @@ extension TestDatabase {
     /// Records that an attempt has its lock.
     @discardableResult
     func begin(_ job: ClaimedJob, of claim: Claim) async throws -> PostgresTimestamp {
-        try await LockHistory(pool: pool).append(LockEvent(.acquired, job, of: claim, at: .now))
+        try await LockHistory(store: store).append(LockEvent(.acquired, job, of: claim, at: .now)).at
     }
 
     /// The end of a claim's first job, whose hold has begun, and the hold of its second one, from the same moment on.

@@ -17,11 +17,22 @@ struct ForcedOrderTests {
             for key in keys { try await database.run("select holdfast.submit($1, 'new')", [.text(key)]) }
         }
 
-        /// Lets the jobs come, in one batch.
+        /// Lets the jobs come, in one batch; a line that somebody has locked is passed over until it is not.
         func arrive(_ store: JobStore, _ pool: PostgresPool, _ keys: [String]) async throws {
             switch self {
             case .enqueue: _ = try await store.enqueue(keys.map { try NewJob(key: $0, value: "new") })
-            case .join: _ = try await WorkerRegistry(pool: pool).joinLines(since: .negativeInfinity, limit: 1000)
+            case .join:
+                let unplaced = Statement(
+                    name: "unplaced",
+                    sql: "select count(*) from holdfast.jobs where place is null"
+                )
+                while try await pool.execute(unplaced)[0].decode(Int.self, at: 0) > 0 {
+                    _ = try await WorkerRegistry(pool: pool).promote(
+                        linesSince: .negativeInfinity,
+                        jobsSince: .negativeInfinity,
+                        limit: 1000
+                    )
+                }
             }
         }
     }
@@ -56,20 +67,26 @@ struct ForcedOrderTests {
     }
 
     /// Waits until so many of the patient sessions wait for locks; asked on the session that holds them, to keep it busy.
-    private func untilWaiting(_ count: Int, _ connection: PostgresConnection) async throws {
+    private func untilWaiting(
+        _ count: Int,
+        _ connection: PostgresConnection,
+        of application: String = "patient"
+    ) async throws {
         let waiting = Statement(
             name: "waiting",
             sql: """
                 select count(*)
                 from pg_stat_activity
-                where datname = current_database() and application_name = 'patient' and wait_event_type = 'Lock'
+                where datname = current_database() and application_name = $1 and wait_event_type = 'Lock'
                 """,
             isPrepared: false
         )
         while true {
             // What a transaction sees of the others' activity stays as it was at its first look.
             try await connection.executeScript("select pg_stat_clear_snapshot()")
-            if try await connection.execute(waiting)[0].decode(Int.self, at: 0) == count { return }
+            if try await connection.execute(waiting, [.text(application)])[0].decode(Int.self, at: 0) == count {
+                return
+            }
         }
     }
 
@@ -92,9 +109,9 @@ struct ForcedOrderTests {
                     // Has the line's lock, and waits for its job.
                     group.addTask { try await settle(claim, store) }
                     try await untilWaiting(1, connection)
-                    // Waits for the line.
+                    // Waits for the line, or passes over it.
                     group.addTask { try await arrival.arrive(store, pool, ["k"]) }
-                    try await untilWaiting(2, connection)
+                    try await untilWaiting(arrival == .enqueue ? 2 : 1, connection)
                 }
                 try await group.waitForAll()
             }
@@ -106,19 +123,39 @@ struct ForcedOrderTests {
         try await expectSound()
     }
 
-    @Test(arguments: Arrival.allCases)
-    func `a settle passes over a line that jobs are coming to, and finds them when it comes again`(
-        arrival: Arrival
-    ) async throws {
+    @Test
+    func `what is due joins all lines but one that somebody has locked, and that one when it is not`() async throws {
         try await database.enqueue("a", "b")
-        try await arrival.prepare(database, ["a", "b"])
+        try await Arrival.join.prepare(database, ["c", "b", "a"])
+        func promote() async throws {
+            _ = try await WorkerRegistry(pool: database.pool).promote(
+                linesSince: .negativeInfinity,
+                jobsSince: .negativeInfinity,
+                limit: 1000
+            )
+        }
+        let waiting = "select lock_key from holdfast.jobs where place is null"
+        try await whileLocked("select from holdfast.key_lines where lock_key = 'b' for update") { _ in
+            try await promote()
+            #expect(try await database.column(String.self, waiting) == ["b"])
+        }
+        try await promote()
+        #expect(try await database.column(String.self, waiting) == [])
+        let claims = try await database.claim(for: database.makeWorker()).sorted { $0.key < $1.key }
+        #expect(claims.map { $0.jobs.map(\.value) } == [["a-0", "new"], ["b-1", "new"], ["new"]])
+        try await expectSound()
+    }
+
+    @Test
+    func `a settle passes over a line that jobs are coming to, and finds them when it comes again`() async throws {
+        try await database.enqueue("a", "b")
         let claims = try await database.claim(for: database.makeWorker(), limit: 1)
         #expect(claims.map(\.key.text) == ["a"])
         try await withPatience { pool, store in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 try await whileLocked("select from holdfast.key_lines where lock_key = 'b' for update") { connection in
                     // Has the lock of a, and waits for that of b.
-                    group.addTask { try await arrival.arrive(store, pool, ["a", "b"]) }
+                    group.addTask { try await Arrival.enqueue.arrive(store, pool, ["a", "b"]) }
                     try await untilWaiting(1, connection)
                     #expect(try await database.store.settle([.allSucceeded(claims[0])]) == [.busy])
                 }
@@ -154,21 +191,47 @@ struct ForcedOrderTests {
     }
 
     @Test
-    func `a part begins no job that is gone when its row could be locked`() async throws {
+    func `a part of a run is settled while a submission has its line locked, and only what frees the line waits`()
+        async throws
+    {
         let jobs = try await database.enqueue("a", "a").map(\.id)
         let claim = try await database.claim(for: database.makeWorker())[0]
         let part = try await database.makePart(of: claim)
-        try await withPatience { pool, store in
-            try await withThrowingTaskGroup(of: [SettlementResult].self) { group in
-                try await whileLocked("delete from holdfast.jobs where id = \(jobs[1])") { connection in
-                    group.addTask { try await store.settle([part]) }
-                    try await untilWaiting(1, connection)
-                }
-                #expect(try await group.next() == [.refused])
+        // As an enqueue locks it that has not been committed.
+        try await whileLocked("select from holdfast.key_lines where lock_key = 'a' for no key update") { _ in
+            guard case .acquired = try await database.store.settle([part])[0] else {
+                throw UnexpectedResult(result: .busy)
             }
+            var last = Settlement(of: claim)
+            last.succeed(claim.jobs[1])
+            last.freesLine = true
+            #expect(try await database.store.settle([last]) == [.busy])
+            #expect(try await database.store.settle([last], .waiting) == [.busy])
+            #expect(try await database.unfinished() == [jobs[1]])
         }
         #expect(try await database.finished() == [jobs[0]])
-        #expect(try await database.history() == ["acquired 1", "released 1"])
+    }
+
+    @Test
+    func `what frees a line queues for it behind a submission`() async throws {
+        let jobs = try await database.enqueue("a").map(\.id)
+        let claim = try await database.claim(for: database.makeWorker())[0]
+        let database = database
+        try await withThrowingTaskGroup(of: [SettlementResult].self) { group in
+            try await whileLocked("select from holdfast.key_lines where lock_key = 'a' for no key update") {
+                connection in
+                group.addTask {
+                    while true {
+                        let results = try await database.store.settle([.allSucceeded(claim)], .waiting)
+                        if results != [.busy] { return results }
+                    }
+                }
+                try await untilWaiting(1, connection, of: "test")
+            }
+            #expect(try await group.next() == [.settled(hasMore: false)])
+        }
+        #expect(try await database.finished() == jobs)
+        try await expectSound()
     }
 
     @Test
@@ -176,7 +239,6 @@ struct ForcedOrderTests {
         async throws
     {
         try await database.enqueue("a", "b")
-        try await Arrival.join.prepare(database, ["b", "a"])
         let claims = try await database.claim(for: database.makeWorker())
         try await withPatience { pool, store in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -185,8 +247,6 @@ struct ForcedOrderTests {
                     try await untilWaiting(1, connection)
                     group.addTask { try await Arrival.enqueue.arrive(store, pool, ["b", "a"]) }
                     try await untilWaiting(2, connection)
-                    group.addTask { try await Arrival.join.arrive(store, pool, []) }
-                    try await untilWaiting(3, connection)
                     let settlements = claims.map(Settlement.allSucceeded)
                     #expect(try await database.store.settle(settlements) == [.busy, .busy])
                 }
@@ -196,7 +256,7 @@ struct ForcedOrderTests {
         }
         for claim in claims { try await settle(claim, database.store) }
         let next = try await database.claim(for: database.makeWorker())
-        #expect(next.map { $0.jobs.count } == [3, 3])
+        #expect(next.map { $0.jobs.count } == [2, 2])
         try await expectSound()
     }
 }

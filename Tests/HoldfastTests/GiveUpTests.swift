@@ -23,7 +23,7 @@ struct GiveUpTests {
         )
         #expect(free == [claims[1].key.text])
 
-        let history = LockHistory(pool: database.pool)
+        let history = LockHistory(store: database.store)
         _ = try await history.append(LockEvent(.acquired, claims[0].jobs[0], of: claims[0], at: .now))
         await #expect(throws: StaleClaim.self) {
             try await history.append(LockEvent(.acquired, claims[1].jobs[0], of: claims[1], at: .now))
@@ -35,7 +35,7 @@ struct GiveUpTests {
     @Test
     func `a run ends with the job whose value fills it`() async throws {
         let worker = try await database.makeWorker()
-        let large = String(repeating: "x", count: 40_000)
+        let large = String(repeating: "x", count: 200_000)
         _ = try await database.store.enqueue((0..<5).map { _ in try NewJob(key: "a", value: large) })
         let claim = try #require(try await database.claim(for: worker, runLimit: 10).first)
         #expect(claim.jobs.count == 2)

@@ -23,10 +23,14 @@ struct QueueStateTests {
         let ready = try await oldestWaits()
         #expect(try #require(ready.figure) >= .seconds(90) && ready.isInJSON)
         // A backoff that is not over.
-        try await database.run("update holdfast.key_lines set ready_at = clock_timestamp() + interval '1 hour'")
+        try await database.run(
+            "update holdfast.key_lines set turn = null, due_at = clock_timestamp() + interval '1 hour'"
+        )
         let later = try await oldestWaits()
         #expect(later.figure == nil && !later.isInJSON)
-        try await database.run("update holdfast.key_lines set ready_at = clock_timestamp() - interval '90 seconds'")
+        try await database.run(
+            "update holdfast.key_lines set turn = 1, due_at = null, ready_at = clock_timestamp() - interval '90 seconds'"
+        )
         #expect(try await database.claim(for: database.makeWorker()).count == 1)
         let running = try await oldestWaits()
         #expect(running.figure == nil && !running.isInJSON)

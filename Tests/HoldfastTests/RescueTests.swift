@@ -10,13 +10,13 @@ struct RescueTests {
     private var registry: WorkerRegistry { WorkerRegistry(pool: database.pool) }
 
     @Test
-    func `the line of a worker without a lease comes back, and the attempt that it began counts`() async throws {
+    func `the line of a dead worker comes back, and the attempt that it began counts`() async throws {
         let worker = try await database.makeWorker()
         let receipts = try await database.enqueue("a", "a", "a")
         let claim = try #require(try await database.claim(for: worker).first)
         try await database.begin(claim.jobs[0], of: claim)
-        try await database.endLease(of: worker)
-        #expect(try await registry.rescue() == ["a"])
+        try await database.bury(worker)
+        #expect(try await registry.rescue().map(\.key.text) == ["a"])
         #expect(try await database.lines().map(\.holder) == [nil])
         #expect(try await database.history() == ["acquired 1", "rescued 1"])
         let rescued = try await database.run(
@@ -28,13 +28,13 @@ struct RescueTests {
         let job = try #require(try await database.store.find(receipts[0].id))
         #expect(job.state == .retrying)
         #expect(job.attempt == 1)
-        #expect(job.error == "its worker's lease lapsed")
+        #expect(job.error == "its worker died")
 
         let next = try #require(try await database.claim(for: database.makeWorker()).first)
         #expect(next.jobs.map(\.id) == receipts.map(\.id))
         #expect(next.jobs.map(\.attempt) == [2, 1, 1])
         #expect(next.jobs[0].fence > claim.jobs[2].fence)
-        #expect(try await registry.rescue() == [])
+        #expect(try await registry.rescue().isEmpty)
     }
 
     @Test
@@ -42,8 +42,8 @@ struct RescueTests {
         let worker = try await database.makeWorker()
         let receipts = try await database.enqueue("a")
         _ = try await database.claim(for: worker)
-        try await database.endLease(of: worker)
-        #expect(try await registry.rescue() == ["a"])
+        try await database.bury(worker)
+        #expect(try await registry.rescue().map(\.key.text) == ["a"])
         #expect(try await database.history() == ["rescued"])
         #expect(try await database.store.find(receipts[0].id)?.attempt == 0)
     }
@@ -59,21 +59,21 @@ struct RescueTests {
         settlement.freesLine = true  // Given back by a shutdown, which burns nothing.
         _ = try await database.store.settle([settlement])
         #expect(try await database.claim(for: worker).count == 1)
-        try await database.endLease(of: worker)
-        #expect(try await registry.rescue() == ["a"])
+        try await database.bury(worker)
+        #expect(try await registry.rescue().map(\.key.text) == ["a"])
         #expect(try await database.history() == ["acquired 1", "released 1", "rescued"])
         #expect(try await database.column(Int.self, "select attempt from holdfast.jobs") == [0])
     }
 
     @Test
-    func `a worker with a valid lease keeps its lines`() async throws {
+    func `a worker that is on the list keeps its lines`() async throws {
         let alive = try await database.makeWorker()
         let dead = try await database.makeWorker()
         let gone = try await database.makeWorker()
         try await database.enqueue("a", "b", "c")
         for worker in [alive, dead, gone] { #expect(try await database.claim(for: worker, limit: 1).count == 1) }
         let kept = try await database.lines().filter { $0.holder == alive }
-        try await database.endLease(of: dead)
+        try await database.bury(dead)
         try await registry.leave(gone)
         #expect(try await registry.rescue().count == 2)
         #expect(try await database.lines().filter { $0.holder != nil } == kept)
@@ -87,73 +87,63 @@ struct RescueTests {
         let worker = try await database.makeWorker()
         try await database.enqueue("a", "b")
         _ = try await database.claim(for: worker)
-        try await database.endLease(of: worker)
+        try await database.bury(worker)
         try await database.pool.withTransaction { connection in
             let lock = Statement(name: "lock", sql: "select from holdfast.key_lines where lock_key = 'a' for update")
             _ = try await connection.execute(lock)
-            #expect(try await registry.rescue() == ["b"])
+            #expect(try await registry.rescue().map(\.key.text) == ["b"])
         }
-        #expect(try await registry.rescue() == ["a"])
+        #expect(try await registry.rescue().map(\.key.text) == ["a"])
     }
 
     @Test
-    func `a heartbeat makes a lease of four seconds, by the database's clock, and renews it`() async throws {
+    func `a heartbeat registers a worker, moves its beat on, and shows those of the others`() async throws {
+        let other = try await database.makeWorker()
         let worker = try await registry.nextID()
-        #expect(try await registry.nextID() != worker)
-        for _ in 1...2 {
-            let before = try await database.run("select clock_timestamp()")[0].decode(PostgresTimestamp.self, at: 0)
-            try await registry.heartbeat(worker, name: "test", queues: ["default", "other"], kinds: [], slots: 3)
+        let description = WorkerRegistry.Description(
+            name: "test",
+            queues: ["default", "other"],
+            kinds: ["mail"],
+            slots: 3,
+            nodesWithoutVote: ["r1"]
+        )
+        for beat in 0...2 {
+            let pulse = try await registry.heartbeat(worker, description)
+            #expect(pulse.beats == [other: 0] && !pulse.hasOrphans)
             let row = try await database.run(
-                "select lease_until, clock_timestamp(), queues, slots from holdfast.workers"
+                "select beat, queues, kinds, slots, nodes_without_vote from holdfast.workers where id = $1",
+                [.int64(worker.rawValue)]
             )
-            let until = try row[0].decode(PostgresTimestamp.self, at: 0)
-            let after = try row[0].decode(PostgresTimestamp.self, at: 1)
-            #expect(row.count == 1)
-            #expect(before.advanced(by: .seconds(4)) <= until && until <= after.advanced(by: .seconds(4)))
-            #expect(try row[0].decode([String].self, at: 2) == ["default", "other"])
+            #expect(try row[0].decode(Int.self, at: 0) == beat)
+            #expect(try row[0].decode([String].self, at: 1) == ["default", "other"])
+            #expect(try row[0].decode([String].self, at: 2) == ["mail"])
             #expect(try row[0].decode(Int.self, at: 3) == 3)
-            try await database.endLease(of: worker)
+            #expect(try row[0].decode([String].self, at: 4) == ["r1"])
         }
+        try await database.enqueue("a")
+        #expect(try await database.claim(for: other).count == 1)
+        #expect(try await !registry.heartbeat(worker, description).hasOrphans)
+        try await database.bury(other)
+        #expect(try await registry.heartbeat(worker, description).hasOrphans)
     }
 
     @Test
-    func `there is one leader, until it leaves or its term ends`() async throws {
+    func `a worker whose beat has moved on is not buried`() async throws {
         let (one, other) = (try await database.makeWorker(), try await database.makeWorker())
-        func leads(_ worker: WorkerID) async throws -> Bool {
-            try await registry.heartbeat(worker, name: "test", queues: ["default"], kinds: [], slots: 3).leads
-        }
-        func endTerm() async throws {
-            try await database.run("update holdfast.leaders set lease_until = clock_timestamp() - interval '1 second'")
-        }
-        func prolong() async throws {
-            try await database.run("update holdfast.leaders set lease_until = clock_timestamp() + interval '1 hour'")
-        }
-        #expect(try await leads(one))
-        try await prolong()
-        #expect(try await !leads(other))
-        #expect(try await leads(one))
-        try await endTerm()
-        #expect(try await leads(other))
-        try await prolong()
-        #expect(try await !leads(one))
-        try await registry.leave(other)
-        #expect(try await leads(one))
+        let pulse = try await registry.heartbeat(one, .init(name: "one", queues: [], kinds: [], slots: 1))
+        try await registry.heartbeat(other, .init(name: "other", queues: [], kinds: [], slots: 1))
+        #expect(try await registry.bury(pulse.beats).isEmpty)
+        #expect(try await registry.bury([other: 1]).map(\.id) == [other])
+        #expect(try await database.column(Int64.self, "select id from holdfast.workers") == [one.rawValue])
     }
 
     @Test
-    func `workers long gone are forgotten, and partitions made`() async throws {
-        let gone = try await database.makeWorker(isLeased: false)
-        let lapsed = try await database.makeWorker()
-        let alive = try await database.makeWorker()
-        try await database.endLease(of: lapsed)
+    func `missing partitions are made`() async throws {
         let latest =
             "select max(relname)::text from pg_class where relname like 'lock\\_history\\_2%' and relkind = 'r'"
         let before = try await database.column(String.self, latest)
         try await database.run("drop table holdfast.\(before[0])")
-        #expect(try await registry.tidy(Retention()).isEmpty)
-        let left = try await database.column(Int64.self, "select id from holdfast.workers order by id")
-        #expect(left == [lapsed.rawValue, alive.rawValue])
-        #expect(!left.contains(gone.rawValue))
+        try await registry.makePartitions()
         #expect(try await database.column(String.self, latest)[0] >= before[0])
     }
 }

@@ -102,12 +102,12 @@ struct SettleTests {
         #expect(
             try await database.isTrue(
                 """
-                select ready_at between clock_timestamp() + interval '50 minutes' and clock_timestamp() + interval '1 hour'
+                select due_at between clock_timestamp() + interval '50 minutes' and clock_timestamp() + interval '1 hour'
                 from holdfast.key_lines
                 """
             )
         )
-        try await database.run("update holdfast.key_lines set ready_at = ready_at - interval '1 hour'")
+        try await database.run("update holdfast.key_lines set turn = nextval('holdfast.turn'), due_at = null")
         #expect(try await database.claim(for: worker).count == 1)
     }
 
@@ -198,7 +198,7 @@ struct SettleTests {
         }
         #expect(submitted == submitters * each)
         // The settler's last claim may have been cancelled in the middle.
-        try await database.endLease(of: worker)
+        try await database.bury(worker)
         _ = try await WorkerRegistry(pool: database.pool).rescue()
         let last = try await database.makeWorker()
         while let claim = try await database.claim(for: last).first {

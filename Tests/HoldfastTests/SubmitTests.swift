@@ -18,8 +18,16 @@ struct SubmitTests {
         return job
     }
 
-    private func joinLines() async throws -> [(queue: String, dueAt: PostgresTimestamp)] {
-        try await WorkerRegistry(pool: database.pool).joinLines(since: .negativeInfinity, limit: 1000)
+    private func promote() async throws -> WorkerRegistry.Promotion {
+        try await WorkerRegistry(pool: database.pool).promote(
+            linesSince: .negativeInfinity,
+            jobsSince: .negativeInfinity,
+            limit: 1000
+        )
+    }
+
+    private var unplaced: Int {
+        get async throws { try await database.int("select count(*) from holdfast.jobs where place is null") }
     }
 
     private func now() async throws -> PostgresTimestamp {
@@ -50,7 +58,7 @@ struct SubmitTests {
         #expect(found.traceparent == new.traceparent)
         #expect(found.state == .queued)
         let worker = try await database.makeWorker()
-        let claims = try await database.claim(for: worker, queues: ["default", "other"])
+        let claims = try await database.claim(for: worker, queues: ["default", "other"], kinds: ["mail"])
         let claimed = try #require(claims.first?.jobs.first)
         #expect(claimed.kind == "mail" && claimed.timeout == .seconds(7) && claimed.metadata == new.metadata)
         #expect(claimed.traceparent == new.traceparent && claimed.maxAttempts == 3 && !claimed.isCancelled)
@@ -62,10 +70,10 @@ struct SubmitTests {
         let scheduled = try await submissions.submit(try job("k", "scheduled") { $0.runAt = later })
         #expect(try await database.store.find(scheduled.id)?.state == .scheduled)
         #expect(try await database.lines() == [])
-        #expect(try await joinLines().isEmpty)
+        #expect(try await promote().isEmpty)
         let direct = try await database.enqueue("k")[0]
         try await database.run("update holdfast.jobs set run_at = clock_timestamp() where place is null")
-        #expect(try await joinLines().map(\.queue) == ["default"])
+        #expect(try await promote().queues == ["default"])
         #expect(try await database.store.find(scheduled.id)?.state == .queued)
         let claims = try await database.claim(for: database.makeWorker())
         #expect(claims.flatMap(\.jobs).map(\.id) == [direct.id, scheduled.id])
@@ -89,20 +97,56 @@ struct SubmitTests {
                     .decode(Int64.self, at: 0)
             }
         }
-        #expect(try await joinLines().count == 3)
+        #expect(try await promote().queues == ["default"])
+        #expect(try await unplaced == 0)
         let claims = try await database.claim(for: database.makeWorker())
         #expect(claims.flatMap(\.jobs).map(\.id.rawValue) == ids)
         #expect(claims.flatMap(\.jobs).map(\.value) == ["v0", "v1", "v2"])
     }
 
     @Test
+    func `what was submitted by SQL, or is due, runs before what is submitted otherwise after that`() async throws {
+        _ = try await submitBySQL("'k', 'first'")
+        let later = try await now().advanced(by: .seconds(3600))
+        _ = try await submissions.submit(try job("other", "due") { $0.runAt = later })
+        try await database.run("update holdfast.jobs set run_at = clock_timestamp() where lock_key = 'other'")
+        _ = try await submissions.submit(try job("k", "second"))
+        _ = try await submissions.submit(try job("other", "after"))
+        _ = try await submitBySQL("'k', 'third'")
+        _ = try await submissions.submitWhole([try job("k", "fourth"), try job("new", "alone")])
+        let claims = try await database.claim(for: database.makeWorker()).sorted { $0.key < $1.key }
+        #expect(
+            claims.map { $0.jobs.map(\.value) } == [
+                ["first", "second", "third", "fourth"], ["alone"], ["due", "after"],
+            ]
+        )
+        #expect(try await unplaced == 0)
+        #expect(try await database.isTrue("select not exists (select from holdfast.doctor())"))
+    }
+
+    @Test
+    func `a line takes after the head that joins it, whatever has opened it`() async throws {
+        _ = try await submitBySQL("'k', 'first', kind => 'mail', queue => 'other', priority => 2")
+        _ = try await submissions.submit(try job("k", "second") { $0.priority = 7 })
+        let worker = try await database.makeWorker()
+        #expect(try await database.claim(for: worker).isEmpty)
+        #expect(try await database.int("select priority from holdfast.key_lines") == 2)
+        let claim = try #require(try await database.claim(for: worker, queues: ["other"], kinds: ["mail"]).first)
+        #expect(claim.jobs.map(\.value) == ["first"])
+        #expect(try await database.store.settle([.allSucceeded(claim)]) == [.settled(hasMore: true)])
+        #expect(try await database.int("select priority from holdfast.key_lines") == 7)
+        #expect(try await database.claim(for: worker).flatMap(\.jobs).map(\.value) == ["second"])
+    }
+
+    @Test
     func `two that let jobs join at once do not change their order`() async throws {
         _ = try await submitBySQL("'k', 'v'")
         try await database.pool.withTransaction { connection in
-            try await connection.executeScript("select holdfast.join_lines('-infinity', 0)")
-            #expect(try await joinLines().isEmpty)
+            try await connection.executeScript("select holdfast.promote('-infinity', '-infinity', 0)")
+            #expect(try await promote().isEmpty)
         }
-        #expect(try await joinLines().count == 1)
+        #expect(try await promote().queues == ["default"])
+        #expect(try await unplaced == 0)
     }
 
     @Test
@@ -187,7 +231,7 @@ struct SubmitTests {
         let second = try await submissions.submit(other)
         #expect(second.isNew && second.id != first.id)
         try await database.run("update holdfast.idempotency_keys set expires_at = clock_timestamp()")
-        _ = try await WorkerRegistry(pool: database.pool).tidy(Retention())
+        #expect(try await !WorkerRegistry(pool: database.pool).expireKeys())
         #expect(try await database.int("select count(*) from holdfast.idempotency_keys") == 0)
     }
 
@@ -210,6 +254,24 @@ struct SubmitTests {
         let another = self.submissions
         _ = try await another.submit(try job("k3"))
         await #expect(throws: SubmissionRefusal.self) { try await another.submit(try job("k4")) }
+    }
+
+    @Test
+    func `a repeat of what is stored is answered, however full its queue is`() async throws {
+        try await database.run("select holdfast.limit_queue('default', 1, null)")
+        let submissions = submissions
+        let new = try job("k") { $0.idempotencyKey = "once" }
+        let first = try await submissions.submit(new)
+        let again = try await submissions.submit(new)
+        #expect(again.id == first.id && !again.isNew)
+        let whole = try await submissions.submitWhole([new])
+        #expect(whole.map(\.id) == [first.id])
+        await #expect(throws: SubmissionRefusal.queueFull(queue: "default", limit: 1)) {
+            try await submissions.submit(try job("k") { $0.idempotencyKey = "another" })
+        }
+        await #expect(throws: SubmissionRefusal.idempotencyKeyUsed(key: "once", job: first.id)) {
+            try await submissions.submit(try job("k", "other") { $0.idempotencyKey = "once" })
+        }
     }
 
     @Test

@@ -34,11 +34,10 @@ struct RunTests {
             let events = ["waiting \(jobs[0])"] + jobs.flatMap { ["acquired \($0)", "released \($0)"] }
             #expect(try await workers.texts(history + " order by id") == events)
             #expect(try await workers.texts(history + " order by at, id") == events)
-            let tokens = try await workers.texts("select token from holdfast.lock_history where event = 'acquired'")
-            #expect(Set(tokens).count == jobs.count)
-            #expect(
-                try await workers.texts("select token from holdfast.lock_history where event = 'released'") == tokens
+            let tokens = try await workers.texts(
+                "select token_digest::text from holdfast.lock_history where event = 'acquired'"
             )
+            #expect(Set(tokens).count == jobs.count)
             #expect(try await workers.texts("select lock_key from holdfast.lock_overlaps") == [])
             #expect(try await workers.texts("select lock_key from holdfast.fence_regressions") == [])
             #expect(try await workers.isSound())

@@ -28,7 +28,7 @@ select format(g.command, l.name)
 from login l
 cross join (values
     ('grant usage on schema holdfast to %I'),
-    ('grant select (queue, ready_at, held_by) on holdfast.key_lines to %I'),
+    ('grant select (queue, turn, held_by) on holdfast.key_lines to %I'),
     ('grant select (name, paused_at) on holdfast.queues to %I')) g(command)
 where l.name = 'holdfast_scale' \gexec
 commit;

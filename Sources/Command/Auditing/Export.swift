@@ -9,7 +9,7 @@ extension AuditCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write the history of a span of time to standard output.",
             discussion: """
-                Streamed, however long it is; sorted by time.
+                The columns of the view holdfast.events, with votes by name. Streamed, however long it is; sorted by time.
 
                 Example:
                   holdfast audit export --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --format ndjson
@@ -37,7 +37,7 @@ extension AuditCommand {
                 let until = PostgresTimestamp(rfc3339: to)?.rfc3339(.microseconds)
             else { throw ValidationError("--from and --to must be times.") }
             let rows = """
-                from holdfast.lock_history h where h.at >= '\(since)' and h.at < '\(until)' order by h.at, h.id
+                from holdfast.events h where h.at >= '\(since)' and h.at < '\(until)' order by h.at, h.id
                 """
             let copy =
                 switch format {

@@ -143,7 +143,7 @@ final class DevStack: Sendable {
         let deadline = ContinuousClock.now + .seconds(30)
         let registered = Statement(
             name: "dev_workers",
-            sql: "select count(*) from holdfast.workers where lease_until > clock_timestamp()"
+            sql: "select count(*) from holdfast.live_workers"
         )
         while true {
             let count = try await pool.execute(registered)[0].decode(Int.self, at: 0)

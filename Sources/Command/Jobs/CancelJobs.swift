@@ -9,8 +9,8 @@ struct CancelJobs: AsyncParsableCommand {
         commandName: "cancel",
         abstract: "Cancel jobs.",
         discussion: """
-            One that waits ends at once. Of one that runs, the task is cancelled within about a second: jobs wait tells \
-            when. Exits with 1 when one had ended otherwise, or is not there.
+            One that waits ends at once. Of one that runs, or is named by the hold that lasts, its worker cancels the \
+            task within about a second: jobs wait tells when. Exits with 1 when one had ended otherwise, or is not there.
 
             Examples:
               holdfast jobs cancel 42 43

@@ -17,11 +17,17 @@ struct NewJobOptions: ParsableArguments {
     var maxAttempts: Int64?
     @Option(name: .customLong("lock-ttl-ms"), help: "The time to live of its lock. Default: 20000.")
     var lockTTLMs: Int64?
-    @Option(name: .customLong("duration-ms"), help: "How long its task is declared to take. Default: 10000.")
+    @Option(
+        name: .customLong("duration-ms"),
+        help: ArgumentHelp(
+            "How long its task is declared to take. Default: 10000.",
+            discussion: "Jobs of one key that follow each other share a hold, if each has at most 50."
+        )
+    )
     var durationMs: Int64?
     @Option(
         name: .customLong("timeout-ms"),
-        help: "How long an attempt may run. Default: its duration, and the worker's grace."
+        help: "How long an attempt's task may run. Default: its duration, and the worker's grace."
     )
     var timeoutMs: Int64?
     @Option(help: ArgumentHelp("What you want to find it by: a JSON object.", valueName: "json"))

@@ -7,8 +7,8 @@ struct Workers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the workers that are alive.",
         discussion: """
-            Those whose lease has not lapsed; the one that leads sees to rescue, due times, partitions and seals. Exits \
-            with 1 when there is none.
+            Those that had a heartbeat in the last 10 s. Besides running jobs, whichever comes first of them rescues the \
+            jobs of dead workers, lets in what is due, and seals the history. Exits with 1 when there is none.
             """
     )
 
@@ -31,19 +31,18 @@ struct Workers: AsyncParsableCommand {
 /// A worker, as the database writes one.
 struct WorkerRow: Decodable {
     let id: Int64, name: String, queues: [String], kinds: [String], slots: Int, claims: Int
-    let startedAt: String, leaseUntil: String, isLeader: Bool, nodesWithoutVote: [String]
+    let startedAt: String, lastBeatAt: String, nodesWithoutVote: [String]
 
     /// What sets it apart.
     private var state: String {
-        var parts = isLeader ? ["leads"] : []
-        if !nodesWithoutVote.isEmpty { parts.append("no vote from \(nodesWithoutVote.joined(separator: ","))") }
-        return parts.joined(separator: ", ").shortened(to: 60)
+        guard !nodesWithoutVote.isEmpty else { return "" }
+        return "no vote from \(nodesWithoutVote.joined(separator: ","))".shortened(to: 60)
     }
 
     static func table(_ workers: [String]) throws -> Table {
         var table = Table([
             ("WORKER", .right), ("NAME", .left), ("", .left), ("QUEUES", .left), ("KINDS", .left), ("SLOTS", .right),
-            ("CLAIMS", .right), ("LEASE UNTIL", .left), ("STARTED", .left),
+            ("CLAIMS", .right), ("LAST BEAT", .left), ("STARTED", .left),
         ])
         for text in workers {
             let worker = try JSONDecoder().decode(WorkerRow.self, from: Data(text.utf8))
@@ -51,7 +50,7 @@ struct WorkerRow: Decodable {
                 "\(worker.id)", worker.name.shortened(to: 40), worker.state,
                 worker.queues.joined(separator: ",").shortened(to: 40),
                 worker.kinds.joined(separator: ",").shortened(to: 40), "\(worker.slots)", "\(worker.claims)",
-                worker.leaseUntil, worker.startedAt,
+                worker.lastBeatAt, worker.startedAt,
             ])
         }
         return table

@@ -94,8 +94,6 @@ enum AuditStatements {
             holdfast.rfc3339(h.at), rpad(h.event::text, 8), 'job ' || h.job_id, 'attempt ' || h.attempt,
             'worker ' || h.worker_id, 'fence ' || h.fence, h.outcome, 'waited ' || round(h.waited_us / 1000.0, 1) || ' ms',
             'held ' || round(h.held_us / 1000.0, 1) || ' ms',
-            (select string_agg((v.vote ->> 'node') || ' ' || (v.vote ->> 'verdict'), ', ' order by v.place)
-             from jsonb_array_elements(h.votes) with ordinality as v(vote, place)),
-            h.reason) end
+            holdfast.votes_text(h.votes, true, h.node_set), h.reason) end
         """
 }

@@ -17,6 +17,8 @@ package final class Claim: Sendable {
     package let waited: Duration?
     /// How long it was ready before it was claimed.
     package let wasReady: Duration
+    /// What its jobs' values and metadata have, and a little for each job.
+    package let bytes: Int
 
     package init(
         key: LockKey,
@@ -36,6 +38,7 @@ package final class Claim: Sendable {
         self.jobs = jobs
         self.waited = waited
         self.wasReady = wasReady
+        bytes = jobs.reduce(0) { $0 + $1.value.utf8.count + ($1.metadata?.utf8.count ?? 0) + 256 }
     }
 }
 
@@ -50,7 +53,7 @@ package final class ClaimedJob: Sendable {
     /// Which attempt this is, from 1.
     package let attempt: Int
     package let maxAttempts: Int
-    /// How long the attempt may run; `nil` for its duration, and the worker's grace.
+    /// How long an attempt's task may run; `nil` for its duration, and the worker's grace.
     package let timeout: Duration?
     /// A JSON text.
     package let metadata: String?

@@ -2,111 +2,109 @@ import Postgres
 import Redlock
 
 extension JobStore {
-    /// A run ends with the job whose value fills so many bytes: a worker keeps all values of its claims in memory.
-    private static let runBytes = 64 << 10
+    /// A run ends with the job whose value and metadata fill so many bytes: 256 KiB.
+    private static let runBytes = 256 << 10
+    /// The most bytes of jobs in one claim, unless its first job has more: 8 MiB.
+    package static let claimBytes = 8 << 20
 
-    /// Claims lines that are free and ready, and a run of jobs from the head of each.
+    /// Claims lines that are ready, and a run of jobs from the head of each.
     ///
     /// - Parameters:
-    ///   - worker: Who claims; without a valid lease it gets nothing.
+    ///   - worker: Who claims; one that has not registered gets nothing.
     ///   - queues: From which queues.
+    ///   - kinds: The kinds of job that it has handlers for.
     ///   - limit: The most lines.
     ///   - runLimit: The most jobs of one line.
+    ///   - runDuration: A run ends with the job whose declared durations exceed this.
+    ///   - bytes: The most bytes of jobs, but for the first.
     ///   - floors: Of the worker's claims so far; taken on.
     ///   - now: On the monotonic clock by which floors are kept.
-    /// - Returns: The claims, the best priority and the longest ready first; a line that turned out to be empty has no
-    ///   jobs, and is to be settled like the others.
+    /// - Returns: The claims, the best priority and the lowest turn first; a line that turned out to have no job for this
+    ///   worker has none, and is to be settled like the others.
     /// - Throws: `PostgresError`.
     package func claim(
         for worker: WorkerID,
         queues: [String],
+        kinds: [String],
         limit: Int,
         runLimit: Int,
+        runDuration: Duration = .seconds(1),
+        bytes: Int = Self.claimBytes,
         floors: inout ClaimFloors,
         at now: ContinuousClock.Instant = .now
     ) async throws -> [Claim] {
         let start = ContinuousClock.now
-        let looks = floors.next(queues, at: now)
-        let places: [Parameter] = [
-            .texts(looks.map(\.queue)), .int32s(looks.map { Int32($0.priority) }), .timestamps(looks.map(\.floor)),
-        ]
-        // An idle worker asks one question, and not for a transaction.
-        if floors.wasEmpty {
-            let isAnyReady = try await pool.execute(
-                QueueStatements.isAnyReady,
-                places,
-                within: deadline
-            )[0].decode(Bool.self, at: 0)
-            guard isAnyReady else {
-                floors.claimed([], at: now.advanced(by: start.duration(to: .now)))
-                return []
-            }
-        }
-        let claimLines = BoundStatement(
-            QueueStatements.claimLines,
-            [.int64(worker.rawValue)] + places + [.int(limit)]
+        let request = QueueStatements.ClaimRequest(
+            worker: worker,
+            looks: floors.next(queues, kinds: kinds, at: now),
+            kinds: kinds,
+            limit: limit,
+            runLimit: runLimit,
+            runDuration: runDuration,
+            runBytes: Self.runBytes,
+            bytes: bytes
         )
-        let (claims, readyTimes) = try await pool.withTransaction(
-            startingWith: [claimLines],
+        let rows = try await pool.execute(
+            QueueStatements.claim.statement,
+            QueueStatements.claim.parameters(request),
             within: deadline
-        ) { connection, first in
-            let readyRows = try first[0].map { row in
-                (
-                    queue: try row.decode(String.self, at: 3), priority: try row.decode(Int.self, at: 4),
-                    readyAt: try row.decode(PostgresTimestamp.self, at: 5), row: row
-                )
-            }
-            // An update returns its rows in no order of ours.
-            let lines = readyRows.sorted { ($0.priority, $0.readyAt) < ($1.priority, $1.readyAt) }
-            let keys = try lines.map { try $0.row.decode(String.self, at: 0) }
-            let heads = try lines.map { try $0.row.decode(Int64.self, at: 2) }
-            var runs = [[ClaimedJob]](repeating: [], count: lines.count)
-            if !lines.isEmpty {
-                let readRuns = BoundStatement(
-                    QueueStatements.readRuns,
-                    [.texts(keys), .int64s(heads), .texts(lines.map(\.queue)), .int(runLimit), .int(Self.runBytes)]
-                )
-                for row in try await connection.commit(after: [readRuns], within: deadline)[0] {
-                    runs[try row.decode(Int.self, at: 0) - 1].append(try .read(row))
-                }
-            }
-            let claims = try lines.indices.map { index in
-                let line = lines[index].row
-                return Claim(
-                    key: LockKey(stored: keys[index]),
-                    worker: worker,
-                    fence: Fence(try line.decode(Int64.self, at: 1)),
-                    headPlace: heads[index],
-                    queue: lines[index].queue,
-                    jobs: runs[index],
-                    waited: try line.decodeIfPresent(Int64.self, at: 6).map(Duration.microseconds),
-                    wasReady: .microseconds(try line.decode(Int64.self, at: 7))
-                )
-            }
-            return (claims, lines.map { (queue: $0.queue, priority: $0.priority, readyAt: $0.readyAt) })
+        )
+        var claims: [Claim] = []
+        var turns: [(place: ClaimFloors.Place, turn: Int64)] = []
+        var jobs: [ClaimedJob] = []
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let line = try row.decode(Int.self, at: 0)
+            if try row.decodeIfPresent(Int64.self, at: 10) != nil { jobs.append(try .read(row)) }
+            // The rows of a line follow each other.
+            if index + 1 < rows.count, try rows[index + 1].decode(Int.self, at: 0) == line { continue }
+            claims.append(try .read(row, of: worker, jobs))
+            jobs = []
+            let place = ClaimFloors.Place(
+                queue: try row.decode(String.self, at: 4),
+                kind: try row.decode(String.self, at: 5),
+                priority: try row.decode(Int.self, at: 6)
+            )
+            turns.append((place, try row.decode(Int64.self, at: 7)))
         }
-        floors.claimed(readyTimes, at: now.advanced(by: start.duration(to: .now)))
+        floors.claimed(turns, at: now.advanced(by: start.duration(to: .now)))
         return claims
     }
 }
 
+extension Claim {
+    /// Reads what the rows of a line have in common.
+    fileprivate static func read(_ row: Row, of worker: WorkerID, _ jobs: [ClaimedJob]) throws(PostgresError) -> Claim {
+        Claim(
+            key: LockKey(stored: try row.decode(String.self, at: 1)),
+            worker: worker,
+            fence: Fence(try row.decode(Int64.self, at: 2)),
+            headPlace: try row.decode(Int64.self, at: 3),
+            queue: try row.decode(String.self, at: 4),
+            jobs: jobs,
+            waited: try row.decodeIfPresent(Int64.self, at: 8).map(Duration.microseconds),
+            wasReady: .microseconds(try row.decode(Int64.self, at: 9))
+        )
+    }
+}
+
 extension ClaimedJob {
-    /// Reads a row of ``QueueStatements/readRuns``.
+    /// Reads a row of a claim.
     fileprivate static func read(_ row: Row) throws(PostgresError) -> ClaimedJob {
         ClaimedJob(
-            id: JobID(try row.decode(Int64.self, at: 1)),
-            fence: Fence(try row.decode(Int64.self, at: 3)),
-            kind: try row.decode(String.self, at: 4),
-            value: try row.decode(String.self, at: 5),
-            duration: .milliseconds(try row.decode(Int.self, at: 6)),
-            lockTTL: .milliseconds(try row.decode(Int.self, at: 7)),
-            attempt: try row.decode(Int.self, at: 8) + 1,
-            maxAttempts: try row.decode(Int.self, at: 9),
-            timeout: try row.decodeIfPresent(Int.self, at: 10).map { .milliseconds($0) },
-            metadata: try row.decodeIfPresent(String.self, at: 11),
-            traceparent: try row.decodeIfPresent(String.self, at: 12),
-            isCancelled: try row.decode(Bool.self, at: 13),
-            place: try row.decode(Int64.self, at: 2)
+            id: JobID(try row.decode(Int64.self, at: 10)),
+            fence: Fence(try row.decode(Int64.self, at: 12)),
+            kind: try row.decode(String.self, at: 13),
+            value: try row.decode(String.self, at: 14),
+            duration: .milliseconds(try row.decode(Int.self, at: 15)),
+            lockTTL: .milliseconds(try row.decode(Int.self, at: 16)),
+            attempt: try row.decode(Int.self, at: 17) + 1,
+            maxAttempts: try row.decode(Int.self, at: 18),
+            timeout: try row.decodeIfPresent(Int.self, at: 19).map { .milliseconds($0) },
+            metadata: try row.decodeIfPresent(String.self, at: 20),
+            traceparent: try row.decodeIfPresent(String.self, at: 21),
+            isCancelled: try row.decode(Bool.self, at: 22),
+            place: try row.decode(Int64.self, at: 11)
         )
     }
 }

@@ -4,7 +4,7 @@ package import Redlock
 /// One row of the lock history, before it is written.
 package struct LockEvent: Sendable {
     package enum Kind: String, Sendable {
-        case waiting, acquired, extended, released, lost, refused, overrun, rescued
+        case waiting, acquired, extended, passed, released, lost, refused, overrun, rescued
     }
 
     package let kind: Kind
@@ -25,6 +25,8 @@ package struct LockEvent: Sendable {
     package var reason: String?
     /// Of the end of a hold: what became of the attempt.
     package var outcome: String?
+    /// Of an acquisition: the jobs that the hold may serve, its own first, when these are several.
+    package var serves: [ClaimedJob] = []
     /// What its time is not before: a release's, its acquisition's.
     package var notBefore: PostgresTimestamp?
 
@@ -38,5 +40,14 @@ package struct LockEvent: Sendable {
         fence = job.fence
         claimFence = claim.fence
         self.moment = moment
+    }
+
+    /// Whether it ends a job's part of a hold.
+    func isEnd(of job: ClaimedJob) -> Bool {
+        guard self.job == job.id else { return false }
+        return switch kind {
+        case .passed, .released, .lost, .overrun: true
+        case .waiting, .acquired, .extended, .refused, .rescued: false
+        }
     }
 }

@@ -20,7 +20,7 @@ package struct Job: Sendable {
     package let priority: Int
     package let duration: Duration
     package let lockTTL: Duration
-    /// How long an attempt may run; `nil` for its duration, and the worker's grace.
+    /// How long an attempt's task may run; `nil` for its duration, and the worker's grace.
     package let timeout: Duration?
     package let state: State
     /// Attempts that were begun.
@@ -33,7 +33,7 @@ package struct Job: Sendable {
     package let submittedAt: PostgresTimestamp
     /// When it joins its line, or did; `nil` when it joined at once.
     package let runAt: PostgresTimestamp?
-    /// When the last attempt's lock was acquired; `nil` before the first.
+    /// When the last attempt had its lock, or its part of a shared hold began; `nil` before the first.
     package let startedAt: PostgresTimestamp?
     package let finishedAt: PostgresTimestamp?
     /// A JSON text.

@@ -12,14 +12,18 @@ package struct JobStore: Sendable {
         self.deadline = deadline
     }
 
-    /// Stores a batch of jobs in one statement and one commit, all or none, whatever their idempotency keys and limits.
+    /// Stores a batch of jobs in one call and one commit, all or none, whatever their idempotency keys and limits.
     ///
     /// - Parameter jobs: At least one; for each key, in the order in which they are to run.
     /// - Returns: A receipt for each, in the same order.
     /// - Throws: `PostgresError`.
     package func enqueue(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         try JobReceipt.read(
-            await pool.execute(QueueStatements.enqueue, QueueStatements.parameters(jobs), within: deadline)
+            await pool.execute(
+                QueueStatements.enqueue.statement,
+                QueueStatements.enqueue.parameters(QueueStatements.Batch(jobs: jobs)),
+                within: deadline
+            )
         )
     }
 

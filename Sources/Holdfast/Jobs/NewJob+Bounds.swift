@@ -15,7 +15,7 @@ extension NewJob {
     package static let maxAttemptsRange: ClosedRange<Int64> = 1...1000
     /// What a task may be declared to take, in milliseconds: up to a day.
     package static let durationRange: ClosedRange<Int64> = 0...86_400_000
-    /// How long an attempt may run, in milliseconds: up to a week.
+    /// How long an attempt's task may run, in milliseconds: up to a week.
     package static let timeoutRange: ClosedRange<Int64> = 1...604_800_000
     /// What a lock's time to live may be, in milliseconds: 1 s to the longest that a restarted node is kept out for.
     package static let lockTTLRange: ClosedRange<Int64> = 1000...RedlockConfiguration().longestTTL.milliseconds

@@ -13,7 +13,7 @@ package struct NewJob: Sendable, Equatable {
     package var maxAttempts = NewJob.defaultMaxAttempts
     package var lockTTL = NewJob.defaultLockTTL
     package var duration = NewJob.defaultDuration
-    /// How long an attempt may run; `nil` for its duration, and the worker's grace.
+    /// How long an attempt's task may run; `nil` for its duration, and the worker's grace.
     package var timeout: Duration?
     /// A JSON text.
     package var metadata: String?

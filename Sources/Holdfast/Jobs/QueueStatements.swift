@@ -1,130 +1,98 @@
-import PlantedBugs
 import Postgres
 import Redlock
 
-/// The statements of the queue.
+/// The statements of the queue; what they do is in the schema's functions.
 enum QueueStatements {
-    /// The columns of a submission, one array each; the last gives the numbers of those that have one already.
-    private static let batch = """
-        unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::integer[],
-               $8::integer[], $9::integer[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[])
-            with ordinality
-            as b(lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, max_attempts, timeout_ms, run_at,
-                 metadata, traceparent, id, ordinal)
-        """
+    private typealias Fields = [(name: String, value: @Sendable (Batch) -> Parameter)]
 
-    /// Stores a batch: lines first, jobs second.
-    ///
-    /// A conflict takes the line's lock even where it writes nothing, and places are drawn once all lines are locked: for
-    /// each key they rise in the order of the locks, and no settle can miss a job. Sorted keys keep batches from
-    /// deadlock. `head_place` is a lower bound for the places that are about to be drawn. What is scheduled for later
-    /// gets no place, and opens no line.
-    static let enqueue = Statement(
-        name: "enqueue",
-        sql: """
-            with lines as (
-                insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
-                select b.lock_key, (array_agg(b.queue order by b.ordinal))[1], min(b.priority), clock_timestamp(),
-                       (select last_value from holdfast.jobs_id_seq)
-                from unnest($1::text[], $4::text[], $5::integer[], $10::timestamptz[]) with ordinality
-                    as b(lock_key, queue, priority, run_at, ordinal)
-                where b.run_at is null or b.run_at <= now()
-                group by b.lock_key
-                order by b.lock_key
-                on conflict (lock_key)
-                    do update set priority = excluded.priority where key_lines.priority > excluded.priority
-                returning 1)
-            insert into holdfast.jobs
-                (id, place, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, max_attempts, timeout_ms,
-                 run_at, metadata, traceparent)
-            select coalesce(n.id, n.number), case when n.run_at is null or n.run_at <= now() then n.number end,
-                   n.lock_key, n.kind, n.value, n.queue, n.priority, n.duration_ms, n.lock_ttl_ms, n.max_attempts,
-                   n.timeout_ms, n.run_at, n.metadata::jsonb, n.traceparent
-            from (
-                select b.*, nextval('holdfast.jobs_id_seq') as number
-                from \(batch)
-                where (select count(*) from lines) is not null
-                order by b.ordinal) n
-            returning id, submitted_at
-            """
-            .planting(
-                .enqueueWithoutLock,
-                "do update set priority = excluded.priority where key_lines.priority > excluded.priority",
-                "do nothing"
-            )
-            .planting(
-                .replyBeforeCommit,
-                "from lines) is not null",
-                "from lines) is not null and set_config('synchronous_commit', 'off', true) is not null"
-            )
+    /// A batch of jobs, and the number of each that has one already.
+    struct Batch: Sendable {
+        let jobs: [NewJob]
+        var ids: [Int64?]?
+    }
+
+    /// Stores a batch; a row for each job, in their order.
+    static let enqueue = FunctionCall<Batch>(
+        "holdfast.enqueue",
+        returning: "id, submitted_at",
+        fields + others
     )
 
-    /// A number for each idempotency key, in their order.
+    private static let others: Fields = [
+        ("ids", { .optionalInt64s($0.ids ?? Array(repeating: nil, count: $0.jobs.count)) }),
+        ("traceparents", { .optionalTexts($0.jobs.map(\.traceparent)) }),
+    ]
+
+    /// The fields that make two submissions with one idempotency key the same, and that are stored.
+    private static let fields: Fields = [
+        ("keys", { .texts($0.jobs.map(\.key.text)) }),
+        ("kinds", { .texts($0.jobs.map(\.kind)) }),
+        ("values", { .texts($0.jobs.map(\.value)) }),
+        ("queues", { .texts($0.jobs.map(\.queue)) }),
+        ("priorities", { .int32s($0.jobs.map(\.priority)) }),
+        ("run_ats", { .optionalTimestamps($0.jobs.map(\.runAt)) }),
+        ("max_attempts", { .int32s($0.jobs.map(\.maxAttempts)) }),
+        ("lock_ttls_ms", { .int32s($0.jobs.map { Int32($0.lockTTL.milliseconds) }) }),
+        ("durations_ms", { .int32s($0.jobs.map { Int32($0.duration.milliseconds) }) }),
+        ("timeouts_ms", { .optionalInt32s($0.jobs.map { $0.timeout.map { Int32($0.milliseconds) } }) }),
+        ("metadata", { .optionalTexts($0.jobs.map(\.metadata)) }),
+    ]
+
+    /// A number for each idempotency key, in their order; or, for keys that have a job only, that one's.
     static let reserveIDs = Statement(
         name: "reserve_ids",
         sql: """
-            select r.job_id, r.is_new, r.is_same, r.submitted_at
-            from holdfast.reserve_ids($14::text[], array(
+            select r.ordinal, r.job_id, r.is_new, r.is_same, r.submitted_at
+            from holdfast.reserve_ids($1::text[], array(
                 select holdfast.job_digest(
                     b.lock_key, b.kind, b.value, b.queue, b.priority, b.run_at, b.max_attempts, b.lock_ttl_ms,
                     b.duration_ms, b.timeout_ms, b.metadata::jsonb)
-                from \(batch)
-                order by b.ordinal)) r
+                from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::timestamptz[],
+                            $8::integer[], $9::integer[], $10::integer[], $11::integer[], $12::text[])
+                    with ordinality
+                    as b(lock_key, kind, value, queue, priority, run_at, max_attempts, lock_ttl_ms, duration_ms,
+                         timeout_ms, metadata, ordinal)
+                order by b.ordinal), $13) r
             """
     )
 
-    /// Marks free and ready lines as held, the best priority and the longest ready first.
-    ///
-    /// One look at the index for each queue and priority, from its floor: dead entries below it are not walked over.
-    /// `now()`, not `clock_timestamp()`: the index takes no volatile bound. A line is changed where it was found: its key
-    /// leads over all its dead versions too.
-    static let claimLines = Statement(
-        name: "claim_lines",
-        sql: """
-            with free as (
-                select l.line
-                from unnest($2::text[], $3::integer[], $4::timestamptz[]) as p(queue, priority, floor)
-                cross join lateral (
-                    select k.ctid as line
-                    from holdfast.key_lines k
-                    where k.held_by is null and k.queue = p.queue and k.priority = p.priority
-                        and k.ready_at >= p.floor and k.ready_at <= now()
-                    order by k.ready_at
-                    limit $5
-                    for update skip locked) l
-                where exists (select from holdfast.workers w where w.id = $1 and w.lease_until > now())
-                    and not exists (select from holdfast.queues x where x.name = p.queue and x.paused_at is not null)
-                limit $5),
-            held as (
-                update holdfast.key_lines k
-                set held_by = $1, fence = nextval('holdfast.fence'), claimed_at = clock_timestamp()
-                from free
-                where k.ctid = free.line
-                returning k.lock_key, k.fence, k.head_place, k.queue, k.priority, k.ready_at,
-                    (extract(epoch from clock_timestamp() - k.waiting_since) * 1000000)::bigint as waited_us,
-                    (extract(epoch from clock_timestamp() - k.ready_at) * 1000000)::bigint as ready_us)
-            select *
-            from held
-            order by priority, ready_at
-            """
-    )
+    /// The parameters of ``reserveIDs``: of jobs that have idempotency keys.
+    static func keyed(_ jobs: [NewJob], onlyKnown: Bool = false) -> [Parameter] {
+        [.optionalTexts(jobs.map(\.idempotencyKey))] + fields.map { $0.value(Batch(jobs: jobs)) } + [.bool(onlyKnown)]
+    }
 
-    /// Whether there is a line to be claimed; found as ``claimLines`` finds it, and not locked.
-    static let isAnyReady = Statement(
-        name: "is_any_ready",
-        sql: """
-            select exists (
-                select
-                from unnest($1::text[], $2::integer[], $3::timestamptz[]) as p(queue, priority, floor)
-                cross join lateral (
-                    select
-                    from holdfast.key_lines k
-                    where k.held_by is null and k.queue = p.queue and k.priority = p.priority
-                        and k.ready_at >= p.floor and k.ready_at <= now()
-                    order by k.ready_at
-                    limit 1) l
-                where not exists (select from holdfast.queues x where x.name = p.queue and x.paused_at is not null))
-            """
+    /// What a claim asks for.
+    struct ClaimRequest: Sendable {
+        let worker: WorkerID
+        let looks: [ClaimFloors.Look]
+        let kinds: [String]
+        let limit: Int
+        let runLimit: Int
+        let runDuration: Duration
+        let runBytes: Int
+        let bytes: Int
+    }
+
+    /// Claims lines, and reads a run of jobs from the head of each; a row for each job.
+    static let claim = FunctionCall<ClaimRequest>(
+        "holdfast.claim",
+        returning: """
+            line, lock_key, claim_fence, head_place, queue, line_kind, priority, turn, waited_us, ready_us, id, place, fence,
+            kind, value, duration_ms, lock_ttl_ms, attempt, max_attempts, timeout_ms, metadata, traceparent, is_cancelled
+            """,
+        [
+            ("worker", { .int64($0.worker.rawValue) }),
+            ("queues", { .texts($0.looks.map(\.queue)) }),
+            ("kinds", { .texts($0.looks.map(\.kind)) }),
+            ("priorities", { .int32s($0.looks.map { Int32($0.priority) }) }),
+            ("floors", { .int64s($0.looks.map(\.floor)) }),
+            ("most", { .int32(Int32(clamping: $0.limit)) }),
+            ("known_kinds", { .texts($0.kinds) }),
+            ("run_limit", { .int32(Int32(clamping: $0.runLimit)) }),
+            ("run_ms", { .int64($0.runDuration.milliseconds) }),
+            ("run_bytes", { .int($0.runBytes) }),
+            ("bytes", { .int($0.bytes) }),
+        ]
     )
 
     /// The limits of queues that have any, and how many unfinished jobs those have.
@@ -150,30 +118,29 @@ enum QueueStatements {
             """
     )
 
-    /// Reads a run of jobs from each head, each with a fence of its own, until their values have so many bytes, or one is
-    /// of another queue.
-    ///
-    /// A statement after ``claimLines``, because that one's snapshot may be older than the lines that it locked.
-    static let readRuns = Statement(
-        name: "read_runs",
-        sql: """
-            select l.ordinal, j.id, j.place, nextval('holdfast.fence') as fence, j.kind, j.value, j.duration_ms,
-                   j.lock_ttl_ms, j.attempt, j.max_attempts, j.timeout_ms, j.metadata, j.traceparent,
-                   j.cancel_requested_at is not null as is_cancelled
-            from unnest($1::text[], $2::bigint[], $3::text[]) with ordinality as l(lock_key, head_place, queue, ordinal)
-            cross join lateral (
-                select r.*, sum(octet_length(r.value)) over line - octet_length(r.value) as bytes_before,
-                       bool_and(r.queue = l.queue) over line as is_of_queue
-                from (
-                    select *
-                    from holdfast.jobs
-                    where jobs.lock_key = l.lock_key and jobs.place >= l.head_place
-                    order by jobs.place
-                    limit $4) r
-                window line as (order by r.place)) j
-            where j.bytes_before < $5 and j.is_of_queue
-            """
-    )
+    /// The columns of an unfinished job as ``Job`` reads them; `j` is its row.
+    static let unfinishedColumns = """
+        j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms, j.timeout_ms,
+        case when a.fence is not null then 'running' when j.attempt > 0 then 'retrying'
+             when j.place is null and j.run_at > now() then 'scheduled' else 'queued' end as state,
+        j.attempt + case when a.fence is not null then 1 else 0 end as attempt, j.max_attempts, j.last_error as error,
+        a.fence, j.submitted_at, j.run_at, a.began_at as started_at, null::timestamptz as finished_at, j.metadata,
+        j.traceparent, j.progress, j.progress_note
+        """
+
+    /// The hold under which an unfinished job runs: `a`, a row or none.
+    static let holdOfJob = """
+        left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null and j.place is not null
+        left join lateral (
+            select c.fence, c.began_at from holdfast.current_hold(k) c where c.job_id = j.id) a on k.held_by is not null
+        """
+
+    /// The columns of a finished job as ``Job`` reads them.
+    static let finishedColumns = """
+        f.id, f.lock_key, f.kind, f.value, f.queue, f.priority, f.duration_ms, f.lock_ttl_ms, f.timeout_ms, f.state, f.attempt,
+        f.max_attempts, f.error, f.fence, f.submitted_at, f.run_at, f.started_at, f.finished_at, f.metadata, f.traceparent,
+        f.progress, f.progress_note
+        """
 
     /// One job, wherever it is.
     ///
@@ -181,51 +148,14 @@ enum QueueStatements {
     static let find = Statement(
         name: "find",
         sql: """
-            select j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms, j.timeout_ms,
-                   case when a.fence is not null then 'running' when j.attempt > 0 then 'retrying'
-                        when j.place is null and j.run_at > now() then 'scheduled' else 'queued' end as state,
-                   j.attempt + case when a.fence is not null then 1 else 0 end as attempt,
-                   j.max_attempts, j.last_error as error, a.fence, j.submitted_at, j.run_at, a.at as started_at,
-                   null::timestamptz as finished_at, j.metadata, j.traceparent, j.progress, j.progress_note
+            select \(unfinishedColumns)
             from holdfast.jobs j
-            left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null
-            left join lateral (
-                select h.fence, h.at
-                from holdfast.lock_history h
-                where h.job_id = j.id and h.event = 'acquired' and h.fence > k.fence
-                    and h.at >= k.claimed_at - interval '1 minute'
-                limit 1) a on true
+            \(holdOfJob)
             where j.id = $1
             union all
-            select id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, timeout_ms, state, attempt,
-                   max_attempts, error, fence, submitted_at, run_at, started_at, finished_at, metadata, traceparent,
-                   progress, progress_note
-            from holdfast.finished_jobs
-            where id = $1
+            select \(finishedColumns)
+            from holdfast.finished_jobs f
+            where f.id = $1
             """
     )
-
-    /// The parameters of ``enqueue``, and all but the last of ``reserveIDs``.
-    ///
-    /// - Parameters:
-    ///   - jobs: The batch.
-    ///   - ids: The number of each that has one already; `nil` when none has.
-    /// - Returns: One for each `$n`.
-    static func parameters(_ jobs: [NewJob], ids: [Int64?]? = nil) -> [Parameter] {
-        [
-            .texts(jobs.map(\.key.text)),
-            .texts(jobs.map(\.kind)),
-            .texts(jobs.map(\.value)),
-            .texts(jobs.map(\.queue)),
-            .int32s(jobs.map(\.priority)),
-            .int32s(jobs.map { Int32($0.duration.milliseconds) }),
-            .int32s(jobs.map { Int32($0.lockTTL.milliseconds) }),
-            .int32s(jobs.map(\.maxAttempts)),
-            .optionalInt32s(jobs.map { $0.timeout.map { Int32($0.milliseconds) } }),
-            .optionalTimestamps(jobs.map(\.runAt)),
-            .optionalTexts(jobs.map(\.metadata)),
-            .optionalTexts(jobs.map(\.traceparent)),
-            .optionalInt64s(ids ?? Array(repeating: nil, count: jobs.count)),
-        ]
-    }
 }

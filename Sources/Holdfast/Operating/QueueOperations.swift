@@ -28,22 +28,28 @@ package struct QueueOperations: Sendable {
     /// - Returns: `cancelled`; `running` when its worker is to cancel its task; or the state that it had ended in.
     /// - Throws: `PostgresError`; with SQLSTATE P0002 when there is no such job.
     package func cancel(_ job: JobID) async throws -> Job.State? {
-        let rows = try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
+        let rows = try await givingWay {
+            try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
+        }
         return Job.State(rawValue: try rows[0].decode(String.self, at: 0))
     }
 
     /// Lets a finished job run again, at the end of its line.
     package func retry(_ job: JobID) async throws {
-        _ = try await pool.execute(OperationStatements.retry, [.int64(job.rawValue)], within: deadline)
+        _ = try await givingWay {
+            try await pool.execute(OperationStatements.retry, [.int64(job.rawValue)], within: deadline)
+        }
     }
 
     /// Changes the priority of an unfinished job, 0 (first) to 9, and that of its line.
     package func setPriority(_ job: JobID, _ priority: Int32) async throws {
-        _ = try await pool.execute(
-            OperationStatements.setPriority,
-            [.int64(job.rawValue), .int32(priority)],
-            within: deadline
-        )
+        _ = try await givingWay {
+            try await pool.execute(
+                OperationStatements.setPriority,
+                [.int64(job.rawValue), .int32(priority)],
+                within: deadline
+            )
+        }
     }
 
     /// Starts no more jobs of a queue.

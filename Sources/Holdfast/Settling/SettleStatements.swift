@@ -1,187 +1,67 @@
-import PlantedBugs
 import Postgres
+import Redlock
 
-/// The statements of a settle; those of its transaction in the order in which that runs them.
+/// The statement of a settle; what it does is in the schema's function.
 enum SettleStatements {
-    /// That a line is still the claim's: found by its number, which no other version of any line has.
-    ///
-    /// By its key, all that was claimed of it before would be walked over while a long transaction stops vacuum.
-    private static let isTheirs = "k.held_by = $1 and k.fence = l.fence"
-    private static let withoutFence = "k.lock_key = l.lock_key and $1::bigint is not null"
-
-    /// Locks the lines that still belong to the claims, in key order, and passes over those that another has locked: no
-    /// key may make others wait.
-    private static let lockMine = """
-        select l.lock_key, l.fence, l.place
-        from (
-            select *
-            from unnest($2::text[], $3::bigint[]) with ordinality as u(lock_key, fence, place)
-            order by u.lock_key) l
-        cross join lateral (
-            select
-            from holdfast.key_lines k
-            where \(isTheirs)
-            for update skip locked) k
-        """
-        .planting(.settleWithoutFence, isTheirs, withoutFence)
-
-    /// Locks the lines, and reads the clock.
-    static let lock = Statement(
-        name: "settle_lock",
-        sql: """
-            with mine as materialized (\(lockMine))
-            select array(select place from mine) as places, clock_timestamp() as now
-            """
-    )
-
-    /// Settles parts of runs, whose lines stay as they are, in one statement: it locks those, moves jobs that are over, and
-    /// records events; an acquisition only of a job that is still there.
-    ///
-    /// A job's row is locked before it counts as there, so an old snapshot cannot mislead; and its line before that, as the
-    /// left join's whole left side comes first: its condition must name nothing of it. A server that reads this late, when
-    /// it has been given up and settled again, changes nothing: it is past `$28`. On ONE key this makes 15 % more jobs a
-    /// second than a transaction with a statement for each.
-    ///
-    /// - Returns: A row for each line that was locked, with the time of the acquisition that was recorded.
-    static let parts = Statement(
-        name: "settle_parts",
-        sql: """
-            with mine as materialized (\(lockMine) where clock_timestamp() < $28),
-            over as (\(takeOut(from: 4)) and o.claim_fence in (select fence from mine) \(whatIsOver)),
-            kept as (\(keep)),
-            recorded as (
-                \(HistoryStatements.insert(from: 11))
-                join mine on mine.fence = e.claim_fence
-                left join lateral (
-                    select true as is_there
-                    from holdfast.jobs j
-                    where e.event = 'acquired' and j.id = e.job_id
-                    for key share) j on true
-                where e.event <> 'acquired' or j.is_there
-                order by e.place
-                returning event, lock_key, at)
-            select mine.place, recorded.at
-            from mine
-            left join recorded on recorded.lock_key = mine.lock_key and recorded.event = 'acquired'
-            """
-    )
-
-    /// Of the lines that were not locked, those that belong to the claims no more.
-    ///
-    /// Fences only rise, so that is final.
-    static let findStale = Statement(
-        name: "settle_find_stale",
-        sql: """
-            select l.place
-            from unnest($2::text[], $3::bigint[]) with ordinality as l(lock_key, fence, place)
-            left join holdfast.key_lines k on k.lock_key = l.lock_key
-            where k.fence is distinct from l.fence or k.held_by is distinct from $1
-            """
-    )
-
-    /// Of the attempts of a settlement whose commit was in doubt, those whose end is recorded, and whether as refused.
-    ///
-    /// `$3` is a time before all of them.
-    static let findRecorded = Statement(
-        name: "settle_find_recorded",
-        sql: """
-            select a.place, bool_or(h.event = 'refused') as refused
-            from unnest($1::bigint[], $2::bigint[]) with ordinality as a(job_id, fence, place)
-            join holdfast.lock_history h
-                on h.job_id = a.job_id and h.fence = a.fence and h.at >= $3
-                    and h.event in ('released', 'lost', 'overrun', 'refused')
-            group by a.place
-            """
-    )
-
-    /// Takes jobs out that are over, which are the seven parameters from `$first` on.
-    ///
-    /// Their ids are asked for twice: a plan made while there are few jobs would read the whole index to join it.
-    private static func takeOut(from first: Int) -> String {
-        let types = ["bigint", "text", "text", "bigint", "integer", "timestamptz", "bigint"]
-        let columns = types.enumerated().map { "$\(first + $0)::\($1)[]" }.joined(separator: ", ")
-        return """
-            delete from holdfast.jobs j
-            using unnest(\(columns)) as o(id, state, error, fence, attempt, started_at, claim_fence)
-            where j.id = o.id and j.id = any($\(first))
-            """
-    }
-
-    private static let whatIsOver = """
-        returning j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms, o.attempt,
-            j.max_attempts, o.state, o.error, o.fence, j.submitted_at, o.started_at, j.run_at, j.timeout_ms, j.metadata,
-            j.traceparent, j.progress, j.progress_note
-        """
-
-    /// Keeps what is over, with one time for all of it.
-    private static let keep = """
-        insert into holdfast.finished_jobs
-            (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state, error,
-             fence, submitted_at, started_at, run_at, timeout_ms, metadata, traceparent, progress, progress_note,
-             worker_id, finished_at)
-        select over.*, $1, (select clock_timestamp())
-        from over
-        """
-
-    /// Moves jobs that are over to where those are kept.
-    static let finish = Statement(
-        name: "settle_finish",
-        sql: """
-            with over as (\(takeOut(from: 2)) \(whatIsOver))
-            \(keep)
-            """
-    )
-
-    /// Counts attempts that failed; their jobs keep their places.
-    static let retry = Statement(
-        name: "settle_retry",
-        sql: """
-            update holdfast.jobs j
-            set attempt = r.attempt, last_error = r.error
-            from unnest($1::bigint[], $2::integer[], $3::text[]) as r(id, attempt, error)
-            where j.id = r.id and j.id = any($1)
-            """
-    )
-
-    /// Moves lines on to their next job: frees those whose claim is over, and deletes those of them that are empty.
-    ///
-    /// The lines are locked, so each is at its place in the table until it is changed here. Searching from the last place
-    /// that is settled, not from the line's beginning, walks over no dead rows.
-    /// - Returns: A row for each line that was freed with jobs left.
-    static let moveOn = Statement(
-        name: "settle_move_on",
-        sql: """
-            with next as materialized (
-                select l.*, t.line, h.place as head_place, h.queue as head_queue
-                from unnest($2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::bigint[], $7::boolean[])
-                    with ordinality as l(lock_key, fence, past_place, frees, delay_us, waits, ordinal)
-                cross join lateral (
-                    select k.ctid as line
-                    from holdfast.key_lines k
-                    where \(isTheirs)
-                    limit 1) t
-                left join lateral (
-                    select j.place, j.queue
-                    from holdfast.jobs j
-                    where j.lock_key = l.lock_key and j.place > l.past_place
-                    order by j.place
-                    limit 1) h on true),
-            emptied as (
-                delete from holdfast.key_lines k
-                using next n
-                where k.ctid = n.line and n.frees and n.head_place is null)
-            update holdfast.key_lines k
-            set head_place = coalesce(n.head_place, n.past_place + 1),
-                queue = case when n.frees then n.head_queue else k.queue end,
-                held_by = case when n.frees then null else k.held_by end,
-                ready_at = case
-                    when n.frees then clock_timestamp() + n.delay_us * interval '1 microsecond' else k.ready_at end,
-                waiting_since = case when n.waits then coalesce(k.waiting_since, clock_timestamp()) end
-            from next n
-            where k.ctid = n.line and (n.head_place is not null or not n.frees)
-            returning case when n.frees then n.ordinal end as ordinal
-            """
-            .planting(.settleWithoutFence, isTheirs, withoutFence)
-            .planting(.lostWakeup, "when n.frees then clock_timestamp()", "when n.frees then timestamptz 'infinity'")
+    /// What became of claims: a row for each.
+    static let settle = FunctionCall<SettleBatch>(
+        "holdfast.settle",
+        returning: "line, result, acquired_at, gone",
+        [
+            ("worker", { .int64($0.worker.rawValue) }),
+            ("give_up_at", { .timestamp($0.giveUpAt) }),
+            ("clock_reads", { .timestamp($0.clockReads) }),
+            ("in_doubt", { .bool($0.isInDoubt) }),
+            ("waits", { .bool($0.waits) }),
+            // The claims.
+            ("l_keys", { .texts($0.lines.map(\.key.text)) }),
+            ("l_fences", { .int64s($0.lines.map(\.fence.rawValue)) }),
+            ("l_frees", { .bools($0.lines.map(\.isFreed)) }),
+            ("l_past_places", { .int64s($0.lines.map(\.pastPlace)) }),
+            ("l_delays_us", { .int64s($0.lines.map(\.delay.microseconds)) }),
+            ("l_kept_out", { .bools($0.lines.map(\.isKeptOut)) }),
+            // Jobs that are over.
+            ("f_lines", { .int32s($0.finished.map(\.line)) }),
+            ("f_ids", { .int64s($0.finished.map(\.item.job.id.rawValue)) }),
+            ("f_states", { .texts($0.finished.map(\.item.state.rawValue)) }),
+            ("f_errors", { .optionalTexts($0.finished.map { $0.item.error?.bounded }) }),
+            ("f_fences", { .int64s($0.finished.map(\.item.job.fence.rawValue)) }),
+            ("f_attempts", { .int32s($0.finished.map { Int32($0.item.job.attempt) }) }),
+            ("f_started_at", { .optionalTimestamps($0.startTimes) }),
+            // Jobs that are to run again.
+            ("r_lines", { .int32s($0.retried.map(\.line)) }),
+            ("r_ids", { .int64s($0.retried.map(\.item.job.id.rawValue)) }),
+            ("r_attempts", { .int32s($0.retried.map { Int32($0.item.attempts) }) }),
+            ("r_errors", { .texts($0.retried.map(\.item.error.bounded)) }),
+            ("r_fences", { .int64s($0.retried.map(\.item.job.fence.rawValue)) }),
+            ("r_numbers", { .int32s($0.retried.map { Int32($0.item.job.attempt) }) }),
+            // Events.
+            ("nodes", { .texts($0.votes.nodes) }),
+            ("all_votes", { .int16s($0.votes.packed) }),
+            ("all_jobs", { .int64s($0.served.jobs) }),
+            ("all_fences", { .int64s($0.served.fences) }),
+            ("e_lines", { .int32s($0.events.map(\.line)) }),
+            ("e_events", { .texts($0.events.map(\.item.value.kind.rawValue)) }),
+            (
+                "e_ages_us",
+                { batch in .int64s(batch.events.map { $0.item.value.moment.duration(to: batch.now).microseconds }) }
+            ),
+            ("e_not_before", { .optionalTimestamps($0.events.map(\.item.value.notBefore)) }),
+            ("e_jobs", { .int64s($0.events.map(\.item.value.job.rawValue)) }),
+            ("e_attempts", { .int32s($0.events.map { Int32($0.item.value.attempt) }) }),
+            ("e_fences", { .int64s($0.events.map(\.item.value.fence.rawValue)) }),
+            ("e_tokens", { .optionalTexts($0.events.map(\.item.value.token)) }),
+            ("e_votes", { .optionalInt32s($0.votes.starts) }),
+            (
+                "e_validities_us",
+                { .optionalInt32s($0.events.map { $0.item.value.validity.map { Int32(clamping: $0.microseconds) } }) }
+            ),
+            ("e_waited_us", { .optionalInt64s($0.events.map { $0.item.value.waited?.microseconds }) }),
+            ("e_held_us", { .optionalInt64s($0.events.map { $0.item.value.held?.microseconds }) }),
+            ("e_outcomes", { .optionalTexts($0.events.map(\.item.value.outcome)) }),
+            ("e_serves_from", { .optionalInt32s($0.served.from) }),
+            ("e_serves_upto", { .optionalInt32s($0.served.upto) }),
+            ("e_reasons", { .optionalTexts($0.events.map { $0.item.value.reason?.bounded }) }),
+        ]
     )
 }

@@ -48,12 +48,6 @@ package struct Settlement: Sendable {
         finished.isEmpty && retried == nil && events.isEmpty && acquired == nil && !freesLine
     }
 
-    /// Whether it was found busy without a look at who has its line.
-    package var isContested = false
-
-    /// Whether nothing of its line changes: it is a part of a run, and no foreign holder has been waited for.
-    var leavesLine: Bool { !freesLine && retried == nil && claim.waited == nil }
-
     package mutating func finish(
         _ job: ClaimedJob,
         _ state: Finished.State,
@@ -99,17 +93,29 @@ package struct Settlement: Sendable {
     }
 }
 
+/// What a worker is told once its hold is recorded.
+package struct HoldReceipt: Sendable, Equatable {
+    /// When it began.
+    package let at: PostgresTimestamp
+    /// Of the jobs that it was to serve, those that were cancelled before.
+    package let gone: Set<JobID>
+
+    package init(at: PostgresTimestamp, gone: Set<JobID> = []) {
+        self.at = at
+        self.gone = gone
+    }
+}
+
 /// How a settlement went.
 package enum SettlementResult: Sendable, Equatable {
     /// It is recorded; whether its line has been freed with more jobs in it.
     case settled(hasMore: Bool)
-    /// It is recorded, and so is the hold of the run's next job; when that began.
-    case acquired(at: PostgresTimestamp)
+    /// It is recorded, and so is the hold of the run's next jobs.
+    case acquired(HoldReceipt)
     /// It is recorded, and the hold of the run's next job is not: that was cancelled.
     case refused
     /// The line had been taken by a later claim, or put back: nothing was changed, and that is recorded as `refused`.
     case stale
-    /// Somebody has the line locked at this moment, or it is a part whose line may be another's; to be settled again, as
-    /// contested.
+    /// Somebody has the line locked at this moment: nothing was done, and it is to be settled again.
     case busy
 }

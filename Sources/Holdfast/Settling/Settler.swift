@@ -1,38 +1,55 @@
 import CoreMetrics
 package import Logging
+import Postgres
 package import Redlock
 import Tracing
 
 /// Settles the claims of one worker in batches, and does not give up while the database is away.
 package struct Settler: Sendable {
+    package typealias Record = @Sendable ([Settlement], JobStore.SettleManner) async throws -> [SettlementResult]
+
+    /// Between tries: at first, and at most while the database is away.
+    private static let pauses: (first: Duration, longest: Duration) = (.milliseconds(2), .seconds(1))
+    /// At most while another session has the line locked.
+    private static let longestBusyPause: Duration = .milliseconds(20)
+    /// How long a cancelled task still tries.
+    private static let lastTries: Duration = .seconds(5)
+    /// How long the hold of a run's next job waits to be recorded while another session has the line locked.
+    private static let holdPatience: Duration = .seconds(2)
+
     private let batches: GroupCommit<Box<Settlement>, SettlementResult>
-    private let record: @Sendable ([Settlement], Bool) async throws -> [SettlementResult]
+    /// Those whose call got no answer.
+    private let doubtful: GroupCommit<Box<Settlement>, SettlementResult>
+    private let record: Record
     private let clock: any MonotonicClock
     private let chance: @Sendable () -> Double
     private let logger: Logger
     private let metrics = SettleMetrics()
 
     package init(store: JobStore, logger: Logger) {
-        self.init(logger: logger) { try await store.settle($0, inDoubt: $1) }
+        self.init(logger: logger) { try await store.settle($0, $1) }
     }
 
     /// - Parameters:
     ///   - clock: Measures pauses; a simulation passes its own.
     ///   - chance: Gives numbers from 0 to 1.
     ///   - logger: For settlements that are delayed.
-    ///   - record: Records settlements; told whether they may have been recorded already.
+    ///   - record: Records settlements, in the manner that it is told.
     package init(
         clock: any MonotonicClock = ContinuousClock(),
         chance: @escaping @Sendable () -> Double = { Double.random(in: 0...1) },
         logger: Logger,
-        record: @escaping @Sendable ([Settlement], Bool) async throws -> [SettlementResult]
+        record: @escaping Record
     ) {
         self.record = record
         self.clock = clock
         self.chance = chance
         self.logger = logger
         batches = GroupCommit("settle", waitingLimit: 100_000, batchLimit: 500, inFlightLimit: 2) {
-            try await record($0.map(\.value), false)
+            try await record($0.map(\.value), .usual)
+        }
+        doubtful = GroupCommit("settle_in_doubt", waitingLimit: 100_000, batchLimit: 500) {
+            try await record($0.map(\.value), .inDoubt)
         }
     }
 
@@ -40,58 +57,71 @@ package struct Settler: Sendable {
     ///
     /// It tries until it is recorded or found stale; when the task is cancelled, for five more seconds. After a failure the
     /// hold of the run's next job is recorded no more.
+    /// - Parameters:
+    ///   - settlement: What became of a claim.
+    ///   - dropHold: Called when the hold of the run's next job is not to be recorded with it any more.
     /// - Returns: How it went; `nil` when it was given up, and its line is left to rescue.
-    package func settle(_ settlement: Box<Settlement>) async -> SettlementResult? {
-        JobTrace.isOn ? await settleTraced(settlement) : await settleUntilRecorded(settlement)
+    package func settle(_ settlement: Box<Settlement>, dropHold: () -> Void = {}) async -> SettlementResult? {
+        JobTrace.isOn ? await settleTraced(settlement, dropHold) : await settleUntilRecorded(settlement, dropHold)
     }
 
-    private func settleTraced(_ settlement: Box<Settlement>) async -> SettlementResult? {
+    private func settleTraced(_ settlement: Box<Settlement>, _ dropHold: () -> Void) async -> SettlementResult? {
         let (finished, retried) = (settlement.value.finished, settlement.value.retried)
         let jobs = finished.map(\.job) + (retried.map { [$0.job] } ?? [])
-        guard let first = jobs.first else { return await settleUntilRecorded(settlement) }
+        guard let first = jobs.first else { return await settleUntilRecorded(settlement, dropHold) }
         return await withSpan("settle", context: JobTrace.context(of: first.traceparent)) { span in
             // One transaction for all of them: a part of the first one's trace, and linked to the others'.
             for job in jobs.dropFirst() where job.traceparent != nil {
                 span.addLink(SpanLink(context: JobTrace.context(of: job.traceparent), attributes: [:]))
             }
-            return await settleUntilRecorded(settlement)
+            return await settleUntilRecorded(settlement, dropHold)
         }
     }
 
-    private func settleUntilRecorded(_ settlement: Box<Settlement>) async -> SettlementResult? {
+    private func settleUntilRecorded(_ settlement: Box<Settlement>, _ dropHold: () -> Void) async -> SettlementResult? {
         do {
             let result = try await batches.submit(settlement)
             metrics.count(result, of: settlement.value)
-            return result == .busy ? await settleAgain(contested(settlement), inDoubt: false) : result
+            return result == .busy ? await settleAgain(settlement, dropHold, after: nil) : result
         } catch {
-            delayed(settlement, error)
-            return await settleAgain(withoutAcquired(settlement), inDoubt: true)
+            return await settleAgain(settlement, dropHold, after: error)
         }
     }
 
-    private func settleAgain(_ settlement: Box<Settlement>, inDoubt: Bool) async -> SettlementResult? {
+    private func settleAgain(
+        _ settlement: Box<Settlement>,
+        _ dropHold: () -> Void,
+        after error: (any Error)?
+    ) async -> SettlementResult? {
         var settlement = settlement
-        var backoff: Duration = .milliseconds(20)
-        var inDoubt = inDoubt
+        let start = clock.now
+        var pause = Self.pauses.first
+        var lastError = error
+        if let error { delayed(settlement, error) }
+        // A line that is to be freed is queued for once: whoever submits to its key locks it most of the time.
+        var queues = error == nil && settlement.value.freesLine
         var end: ContinuousClock.Instant?
         while true {
-            let pause = backoff * (0.5 + chance() / 2)
-            // A task of its own, because a cancelled one does not sleep.
-            await Task { [clock] in try? await clock.sleep(for: pause) }.value
+            if settlement.value.acquired != nil,
+                lastError != nil || start.duration(to: clock.now) > Self.holdPatience
+            {
+                settlement = withoutAcquired(settlement)
+                dropHold()
+            }
+            if !queues { await sleep(for: pause) }
             do {
-                // After a failure alone, so that one that cannot be recorded does not hold back the others.
-                let result =
-                    inDoubt ? try await settleAlone(settlement) : try await batches.submit(settlement)
+                let result = try await tryAgain(settlement, queues: queues, after: lastError)
                 metrics.count(result, of: settlement.value)
                 guard result == .busy else { return result }
+                pause = min(pause * 2, Self.longestBusyPause)
             } catch {
-                if !inDoubt { delayed(settlement, error) } else { metrics.failed.increment() }
-                inDoubt = true
-                settlement = withoutAcquired(settlement)
-                backoff = min(backoff * 2, .seconds(2))
+                if lastError == nil { delayed(settlement, error) } else { metrics.failed.increment() }
+                lastError = error
+                pause = min(pause * 2, Self.pauses.longest)
             }
+            queues = false
             guard Task.isCancelled else { continue }
-            let limit = end ?? clock.now.advanced(by: .seconds(5))
+            let limit = end ?? clock.now.advanced(by: Self.lastTries)
             end = limit
             guard clock.now < limit else {
                 logger.error(
@@ -101,6 +131,33 @@ package struct Settler: Sendable {
                 return nil
             }
         }
+    }
+
+    private func tryAgain(
+        _ settlement: Box<Settlement>,
+        queues: Bool,
+        after error: (any Error)?
+    ) async throws -> SettlementResult {
+        guard let error else {
+            return queues ? try await alone(settlement, .waiting) : try await batches.submit(settlement)
+        }
+        // What the database refuses would hold back the others of a batch. What it was away for would not.
+        let isRefused = (error as? PostgresError).map { !$0.isUnavailable } ?? false
+        return isRefused ? try await alone(settlement, .inDoubt) : try await doubtful.submit(settlement)
+    }
+
+    /// A task of its own, because what is under way is not to be broken off when the caller is cancelled.
+    private func alone(
+        _ settlement: Box<Settlement>,
+        _ manner: JobStore.SettleManner
+    ) async throws -> SettlementResult {
+        try await Task { [record] in try await record([settlement.value], manner)[0] }.value
+    }
+
+    private func sleep(for pause: Duration) async {
+        let time = pause * (0.5 + chance() / 2)
+        // A task of its own, because a cancelled one does not sleep.
+        await Task { [clock] in try? await clock.sleep(for: time) }.value
     }
 
     // Not inlined, as the metrics are not.
@@ -113,23 +170,11 @@ package struct Settler: Sendable {
         )
     }
 
-    @inline(never)
-    private func contested(_ settlement: Box<Settlement>) -> Box<Settlement> {
-        var contested = settlement.value
-        contested.isContested = true
-        return Box(contested)
-    }
-
     /// The run's next job is not started after a failure.
     @inline(never)
     private func withoutAcquired(_ settlement: Box<Settlement>) -> Box<Settlement> {
-        guard settlement.value.acquired != nil else { return settlement }
         var rest = settlement.value
         rest.acquired = nil
         return Box(rest)
-    }
-
-    private func settleAlone(_ settlement: Box<Settlement>) async throws -> SettlementResult {
-        try await Task { [record] in try await record([settlement.value], true)[0] }.value
     }
 }

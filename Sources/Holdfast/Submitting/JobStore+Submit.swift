@@ -49,10 +49,12 @@ extension JobStore {
         var results = [Result<JobReceipt, SubmissionRefusal>?](repeating: nil, count: jobs.count)
         let known = try await limits.current(pool, within: deadline)
         guard !known.isEmpty else { return results }
+        // One that was stored before is no more to store, however full its queue is.
+        let stored = try await storedBefore(jobs)
         var depths = known.mapValues(\.depth)
         var lines = try await lineDepths(jobs, known)
         for (index, job) in jobs.enumerated() {
-            guard let limit = known[job.queue] else { continue }
+            guard let limit = known[job.queue], stored[index] == nil else { continue }
             if let most = limit.jobs, depths[job.queue, default: 0] >= most {
                 results[index] = .failure(.queueFull(queue: job.queue, limit: most))
             } else if let most = limit.line, lines[job.key, default: 0] >= most {
@@ -63,6 +65,23 @@ extension JobStore {
             }
         }
         return results
+    }
+
+    /// Those jobs whose idempotency keys have a job already.
+    private func storedBefore(_ jobs: [NewJob]) async throws -> [Int: Result<JobReceipt, SubmissionRefusal>] {
+        let keyed = jobs.indices.filter { jobs[$0].idempotencyKey != nil }
+        guard !keyed.isEmpty else { return [:] }
+        let rows = try await pool.execute(
+            QueueStatements.reserveIDs,
+            QueueStatements.keyed(keyed.map { jobs[$0] }, onlyKnown: true),
+            within: deadline
+        )
+        var stored: [Int: Result<JobReceipt, SubmissionRefusal>] = [:]
+        for row in rows {
+            let index = keyed[try row.decode(Int.self, at: 0) - 1]
+            stored[index] = try .known(row, jobs[index])
+        }
+        return stored
     }
 
     /// How many jobs the keys have in line whose queue has a limit for that.
@@ -92,21 +111,14 @@ extension JobStore {
             let keyed = jobs.indices.filter { jobs[$0].idempotencyKey != nil }
             let reserved = try await connection.execute(
                 QueueStatements.reserveIDs,
-                QueueStatements.parameters(keyed.map { jobs[$0] })
-                    + [.optionalTexts(keyed.map { jobs[$0].idempotencyKey })],
+                QueueStatements.keyed(keyed.map { jobs[$0] }),
                 within: deadline
             )
             for (index, row) in zip(keyed, reserved) {
-                let id = try row.decode(Int64.self, at: 0)
-                if try row.decode(Bool.self, at: 1) {
-                    ids[index] = id
-                } else if try row.decode(Bool.self, at: 2) {
-                    let submittedAt = try row.decode(PostgresTimestamp.self, at: 3)
-                    results[index] = .success(JobReceipt(id: JobID(id), submittedAt: submittedAt, isNew: false))
+                if try row.decode(Bool.self, at: 2) {
+                    ids[index] = try row.decode(Int64.self, at: 1)
                 } else {
-                    results[index] = .failure(
-                        .idempotencyKeyUsed(key: jobs[index].idempotencyKey ?? "", job: JobID(id))
-                    )
+                    results[index] = try .known(row, jobs[index])
                 }
             }
             if wholly {
@@ -116,10 +128,11 @@ extension JobStore {
             }
             let new = jobs.indices.filter { results[$0] == nil }
             if !new.isEmpty {
+                let batch = QueueStatements.Batch(jobs: new.map { jobs[$0] }, ids: new.map { ids[$0] })
                 let receipts = try JobReceipt.read(
                     await connection.execute(
-                        QueueStatements.enqueue,
-                        QueueStatements.parameters(new.map { jobs[$0] }, ids: new.map { ids[$0] }),
+                        QueueStatements.enqueue.statement,
+                        QueueStatements.enqueue.parameters(batch),
                         within: deadline
                     )
                 )
@@ -143,5 +156,18 @@ extension JobReceipt {
             )
         }
         return receipts
+    }
+}
+
+extension Result<JobReceipt, SubmissionRefusal> {
+    /// Reads a row of ``QueueStatements/reserveIDs`` of a key that has a job.
+    fileprivate static func known(_ row: Row, _ job: NewJob) throws(PostgresError) -> Self {
+        let id = JobID(try row.decode(Int64.self, at: 1))
+        guard try row.decode(Bool.self, at: 3) else {
+            return .failure(.idempotencyKeyUsed(key: job.idempotencyKey ?? "", job: id))
+        }
+        return .success(
+            JobReceipt(id: id, submittedAt: try row.decode(PostgresTimestamp.self, at: 4), isNew: false)
+        )
     }
 }

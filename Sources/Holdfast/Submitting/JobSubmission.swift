@@ -9,8 +9,9 @@ import Redlock
 /// // Within the transaction that makes the invoice due; the first column of the only row is the job's number.
 /// try await connection.query(JobSubmission.statement, job.parameters)
 /// ```
-/// The job is there if the transaction commits, and joins its line within a fraction of a second. The bounds of each
-/// field are those of the SQL function `holdfast.submit`, which refuses what is outside of them, and names the argument.
+/// The job is there if the transaction commits, and joins its line within a fraction of a second, before any job of its
+/// key that is submitted over HTTP after the commit. The bounds of each field are those of the SQL function
+/// `holdfast.submit`, which refuses what is outside of them, and names the argument.
 public struct JobSubmission: Sendable {
     /// The resource that the job names: 1 to 512 bytes.
     public var key: String
@@ -29,8 +30,10 @@ public struct JobSubmission: Sendable {
     /// The time to live of its lock: 1 to 60 s; default 20 s; a hold is extended while the task runs.
     public var lockTTL = NewJob.defaultLockTTL
     /// How long its task is declared to take: up to a day; default 10 s.
+    ///
+    /// Jobs of one key that follow each other, each of at most 50 ms, share a hold.
     public var duration = NewJob.defaultDuration
-    /// How long an attempt may run, up to a week; `nil` for its duration, and the worker's grace.
+    /// How long an attempt's task may run, up to a week; `nil` for its duration, and the worker's grace.
     public var timeout: Duration?
     /// What the submitter wants to find it by: a JSON text of at most 16 KiB.
     public var metadata: String?

@@ -41,7 +41,7 @@ package struct Submissions: Sendable {
         } perform: { jobs in
             if let storeAll { return try await storeAll(jobs) }
             do {
-                return try await store.submit(jobs, limits).map { $0.mapError { $0 } }
+                return try await givingWay { try await store.submit(jobs, limits) }.map { $0.mapError { $0 } }
             } catch let error as PostgresError where error.sqlState == "55P03" {
                 return await Self.submitApart(jobs, store, limits)
             }
@@ -58,7 +58,7 @@ package struct Submissions: Sendable {
             for places in Dictionary(grouping: jobs.indices, by: { jobs[$0].key }).values {
                 group.addTask {
                     do {
-                        let results = try await store.submit(places.map { jobs[$0] }, limits)
+                        let results = try await givingWay { try await store.submit(places.map { jobs[$0] }, limits) }
                         return zip(places, results).map { ($0, $1.mapError { $0 }) }
                     } catch {
                         return places.map { ($0, .failure(error)) }
@@ -93,7 +93,9 @@ package struct Submissions: Sendable {
     /// - Throws: ``BatchRefusal`` or `PostgresError`.
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         do {
-            let receipts = try await Self.traced(jobs) { try await store.submitWhole($0, limits) }
+            let receipts = try await Self.traced(jobs) { jobs in
+                try await givingWay { try await store.submitWhole(jobs, limits) }
+            }
             metrics.accepted.increment(by: receipts.count(where: \.isNew))
             for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
             return receipts

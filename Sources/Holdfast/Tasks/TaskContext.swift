@@ -4,6 +4,8 @@ public import Redlock
 /// What a task is given besides its payload.
 public struct TaskContext: Sendable {
     /// The hold under which the task runs, as it was acquired; it is extended while the task runs.
+    ///
+    /// Brief jobs that follow each other share one.
     public let hold: Hold
     package let job: ClaimedJob
     private let baseLogger: Logger
@@ -47,7 +49,9 @@ public struct TaskContext: Sendable {
     ///   - part: How much is done, from 0 to 1; what is outside is taken for the nearer of them.
     ///   - note: What is being done; the first 2,000 characters are kept.
     public func report(_ part: Double, _ note: String? = nil) {
-        progress(TaskProgress(job: job.id, fence: job.fence, part: min(max(part, 0), 1), note: note?.bounded))
+        // What is no number, as a part of nothing, is the beginning.
+        let part = part.isNaN ? 0 : min(max(part, 0), 1)
+        progress(TaskProgress(job: job.id, fence: job.fence, part: part, note: note?.bounded))
     }
 }
 

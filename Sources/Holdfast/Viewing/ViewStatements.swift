@@ -13,22 +13,9 @@ enum ViewStatements {
             from (
                 (select *
                 from (
-                    select j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms,
-                           j.timeout_ms,
-                           case when a.fence is not null then 'running' when j.attempt > 0 then 'retrying'
-                                when j.place is null and j.run_at > now() then 'scheduled' else 'queued' end as state,
-                           j.attempt + case when a.fence is not null then 1 else 0 end as attempt,
-                           j.max_attempts, j.last_error as error, a.fence, j.submitted_at, j.run_at,
-                           a.at as started_at, null::timestamptz as finished_at, j.metadata, j.traceparent, j.progress,
-                           j.progress_note
+                    select \(QueueStatements.unfinishedColumns)
                     from holdfast.jobs j
-                    left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null
-                    left join lateral (
-                        select h.fence, h.at
-                        from holdfast.lock_history h
-                        where h.job_id = j.id and h.event = 'acquired' and h.fence > k.fence
-                            and h.at >= k.claimed_at - interval '1 minute'
-                        limit 1) a on true) u
+                    \(QueueStatements.holdOfJob)) u
                 where ($1::text[] = '{}' or u.state = any ($1)) and ($2::text is null or u.lock_key = $2)
                     and ($3::text is null or u.queue = $3) and ($4::text is null or u.kind = $4)
                     and ($5::timestamptz is null or u.submitted_at > $5)
@@ -36,9 +23,7 @@ enum ViewStatements {
                 order by u.id desc
                 limit $8)
                 union all
-                (select f.id, f.lock_key, f.kind, f.value, f.queue, f.priority, f.duration_ms, f.lock_ttl_ms,
-                       f.timeout_ms, f.state, f.attempt, f.max_attempts, f.error, f.fence, f.submitted_at, f.run_at,
-                       f.started_at, f.finished_at, f.metadata, f.traceparent, f.progress, f.progress_note
+                (select \(QueueStatements.finishedColumns)
                 from holdfast.finished_jobs f
                 where ($1::text[] = '{}' or f.state = any ($1)) and ($2::text is null or f.lock_key = $2)
                     and ($3::text is null or f.queue = $3) and ($4::text is null or f.kind = $4)
@@ -65,10 +50,28 @@ enum ViewStatements {
     static let jobEvents = Statement(
         name: "job_events",
         sql: """
-            select holdfast.event_json(h)
-            from holdfast.lock_history h
-            where h.job_id = $1
-            order by h.at, h.id
+            with own as materialized (select h from holdfast.lock_history h where h.job_id = $1),
+            -- Under a hold that another job passed on, it has no acquisition of its own: see holdfast.job_timeline.
+            passed_on as (
+                select a.h
+                from own o
+                cross join lateral (
+                    select l.h
+                    from (
+                        select x as h
+                        from holdfast.lock_history x
+                        where x.lock_key = (o.h).lock_key and x.event = 'acquired'
+                            and x.at <= (o.h).at and x.at >= (o.h).at - interval '8 days'
+                        order by x.at desc
+                        limit 8) l
+                    where (o.h).fence = any ((l.h).fences)
+                    order by (l.h).at desc
+                    limit 1) a
+                where holdfast.is_end((o.h).event) and not exists (
+                    select from own f where (f.h).event = 'acquired' and (f.h).fence = (o.h).fence))
+            select holdfast.event_json(e.h)
+            from (select h from own union all select h from passed_on) e
+            order by (e.h).at, (e.h).id
             limit 10000
             """
     )
@@ -183,10 +186,11 @@ enum ViewStatements {
         name: "key_line",
         sql: """
             select json_strip_nulls(json_build_object(
-                'length', coalesce(n.length, 0), 'head', n.head, 'readyAt', holdfast.rfc3339(k.ready_at),
-                'foreignHolderSince', holdfast.rfc3339(k.waiting_since),
-                'holder', case when a.job_id is null then null else json_build_object(
-                    'job', a.job_id, 'worker', a.worker_id, 'fence', a.fence, 'since', holdfast.rfc3339(a.at)) end)
+                'length', coalesce(n.length, 0), 'head', n.head,
+                'readyAt', holdfast.rfc3339(coalesce(k.due_at, k.ready_at)),
+                'foreignHolderSince', case when c.job_id is null then holdfast.rfc3339(k.waiting_since) end,
+                'holder', case when c.job_id is null then null else json_build_object(
+                    'job', c.job_id, 'worker', c.worker_id, 'fence', c.fence, 'since', holdfast.rfc3339(c.began_at)) end)
                 )::text
             from (select $1::text as lock_key) l
             left join holdfast.key_lines k on k.lock_key = l.lock_key
@@ -198,38 +202,20 @@ enum ViewStatements {
                     where j.lock_key = k.lock_key and j.place >= k.head_place
                     order by j.place
                     limit 100000) j) n on true
-            left join lateral (
-                select h.job_id, h.worker_id, h.fence, h.at
-                from holdfast.lock_history h
-                where h.lock_key = k.lock_key and k.held_by is not null and h.event = 'acquired' and h.fence > k.fence
-                    and h.at >= k.claimed_at - interval '1 minute'
-                    and exists (select from holdfast.jobs j where j.id = h.job_id)
-                order by h.at desc
-                limit 1) a on true
+            left join lateral holdfast.current_hold(k) c on true
             """
     )
 
-    /// The last acquisition of each claimed line, unless its hold has ended.
+    /// What runs on each claimed line.
     static let locks = Statement(
         name: "current_locks",
         sql: """
             select json_strip_nulls(json_build_object(
-                'key', k.lock_key, 'job', a.job_id, 'attempt', a.attempt, 'worker', a.worker_id, 'fence', a.fence,
-                'since', holdfast.rfc3339(a.at), 'votes', a.votes))::text, k.lock_key
+                'key', k.lock_key, 'job', c.job_id, 'attempt', c.attempt, 'worker', c.worker_id, 'fence', c.fence,
+                'since', holdfast.rfc3339(c.began_at), 'votes', holdfast.votes_json(c.votes, c.node_set)))::text, k.lock_key
             from holdfast.key_lines k
-            cross join lateral (
-                select h.*
-                from holdfast.lock_history h
-                where h.lock_key = k.lock_key and h.event = 'acquired' and h.fence > k.fence
-                    and h.at >= k.claimed_at - interval '1 minute'
-                order by h.at desc
-                limit 1) a
+            cross join lateral holdfast.current_hold(k) c
             where k.held_by is not null and ($1::text is null or k.lock_key > $1)
-                and exists (select from holdfast.jobs j where j.id = a.job_id)
-                and not exists (
-                    select from holdfast.lock_history e
-                    where e.job_id = a.job_id and e.fence = a.fence and e.at >= a.at
-                        and e.event in ('released', 'lost', 'overrun', 'refused', 'rescued'))
             order by k.lock_key
             limit $2
             """,
@@ -249,9 +235,9 @@ enum ViewStatements {
             from holdfast.queues q
             where $1::text is null or q.name = $1) q using (name)
         left join lateral (
-            select count(*) filter (where k.held_by is null and k.ready_at <= now()) as ready,
+            select count(*) filter (where k.held_by is null and k.turn is not null) as ready,
                    count(*) filter (where k.held_by is not null) as running,
-                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null and k.ready_at <= now()))
+                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null and k.turn is not null))
                        * 1000)::bigint as oldest_wait_ms
             from holdfast.key_lines k
             where k.queue = name) l on true
@@ -288,8 +274,7 @@ enum ViewStatements {
         name: "count_workers",
         sql: """
             select count(*), coalesce(sum((select count(*) from holdfast.key_lines k where k.held_by = w.id)), 0)::bigint
-            from holdfast.workers w
-            where w.lease_until > clock_timestamp()
+            from holdfast.live_workers w
             """
     )
 
@@ -298,13 +283,10 @@ enum ViewStatements {
         sql: """
             select json_build_object(
                 'id', w.id, 'name', w.name, 'queues', w.queues, 'kinds', w.kinds, 'slots', w.slots,
-                'startedAt', holdfast.rfc3339(w.started_at), 'leaseUntil', holdfast.rfc3339(w.lease_until),
+                'startedAt', holdfast.rfc3339(w.started_at), 'lastBeatAt', holdfast.rfc3339(w.beat_at),
                 'claims', (select count(*) from holdfast.key_lines k where k.held_by = w.id),
-                'isLeader', exists (
-                    select from holdfast.leaders l where l.worker_id = w.id and l.lease_until > clock_timestamp()),
                 'nodesWithoutVote', w.nodes_without_vote)::text
-            from holdfast.workers w
-            where w.lease_until > clock_timestamp()
+            from holdfast.live_workers w
             order by w.id
             """
     )
@@ -372,7 +354,7 @@ enum ViewStatements {
     /// Recent events after a number.
     static let newEvents = Statement(
         name: "new_events",
-        sql: "select id, lock_key, job_id, event, json from holdfast.new_events($1, $2)"
+        sql: "select id, lock_key, job_id, event, body from holdfast.new_events($1, $2)"
     )
 
     /// The oldest transaction that runs, and the first that has not begun.

@@ -1,11 +1,11 @@
 package import Postgres
 package import Redlock
 
-/// Workers' leases, and what their leader does with those that lapsed.
+/// The workers that there are, and what any of them does to keep the queue in order.
+///
+/// There is no leader: each of these is safe with any number of callers at once.
 package struct WorkerRegistry: Sendable {
-    /// A worker that is silent for so long has lost its lease.
-    package static let leaseTerm: Duration = .seconds(4)
-    /// How often a worker renews its lease, and the leader looks for those that lapsed.
+    /// How often a worker moves its beat on.
     package static let heartbeatInterval: Duration = .seconds(1)
 
     private let pool: PostgresPool
@@ -17,60 +17,90 @@ package struct WorkerRegistry: Sendable {
         WorkerID(try await pool.execute(WorkerStatements.nextID)[0].decode(Int64.self, at: 0))
     }
 
-    /// What a worker learns from its heartbeat.
-    package struct Pulse: Sendable, Equatable {
-        /// Whether it is the leader now.
-        package let leads: Bool
-        /// Whether it leads, and there are lines to be rescued.
-        package let hasOrphans: Bool
+    /// What a worker shows of itself.
+    package struct Description: Sendable {
+        /// What people call it.
+        package var name: String
+        /// Those that it claims from.
+        package var queues: [String]
+        /// The kinds of job that it has a handler for.
+        package var kinds: [String]
+        /// How many tasks it runs at once.
+        package var slots: Int
+        /// The lock nodes that it is not connected to, or that are in quarantine.
+        package var nodesWithoutVote: [String]
 
-        package init(leads: Bool = false, hasOrphans: Bool = false) {
-            self.leads = leads
-            self.hasOrphans = hasOrphans
+        package init(name: String, queues: [String], kinds: [String], slots: Int, nodesWithoutVote: [String] = []) {
+            self.name = name
+            self.queues = queues
+            self.kinds = kinds
+            self.slots = slots
+            self.nodesWithoutVote = nodesWithoutVote
         }
     }
 
-    /// Registers a worker, or renews its lease; it becomes the leader, or goes on to be, unless another is.
+    /// What a worker learns from its heartbeat.
+    package struct Pulse: Sendable, Equatable {
+        /// The beats of the other workers.
+        package let beats: [WorkerID: Int64]
+        /// Whether there are lines of workers that are dead or gone.
+        package let hasOrphans: Bool
+    }
+
+    /// Registers a worker, or moves its beat on.
     ///
     /// - Parameters:
     ///   - worker: Its number.
-    ///   - name: What people call it.
-    ///   - queues: Those that it claims from.
-    ///   - kinds: The kinds of job that it has a handler for.
-    ///   - slots: How many tasks it runs at once.
-    ///   - nodesWithoutVote: The lock nodes that it is not connected to, or that are in quarantine.
+    ///   - description: What it shows of itself.
+    ///   - limit: How long that may take.
     /// - Returns: What it learns.
     /// - Throws: `PostgresError`.
     @discardableResult
     package func heartbeat(
         _ worker: WorkerID,
-        name: String,
-        queues: [String],
-        kinds: [String],
-        slots: Int,
-        nodesWithoutVote: [String] = []
+        _ description: Description,
+        within limit: Duration = .seconds(2)
     ) async throws -> Pulse {
-        let row = try await pool.execute(
+        let rows = try await pool.execute(
             WorkerStatements.heartbeat,
             [
-                .int64(worker.rawValue), .text(name), .texts(queues), .texts(kinds), .int32(Int32(clamping: slots)),
-                .int64(Self.leaseTerm.microseconds), .texts(nodesWithoutVote),
+                .int64(worker.rawValue), .text(description.name), .texts(description.queues), .texts(description.kinds),
+                .int32(Int32(clamping: description.slots)), .texts(description.nodesWithoutVote),
             ],
-            within: Self.leaseTerm
-        )[0]
-        return Pulse(leads: try row.decode(Bool.self, at: 0), hasOrphans: try row.decode(Bool.self, at: 1))
+            within: limit
+        )
+        var beats: [WorkerID: Int64] = [:]
+        for row in rows {
+            guard let id = try row.decodeIfPresent(Int64.self, at: 0) else { continue }
+            beats[WorkerID(id)] = try row.decode(Int64.self, at: 1)
+        }
+        return Pulse(beats: beats, hasOrphans: try rows[0].decode(Bool.self, at: 2))
     }
 
-    /// Ends a worker's lease, and its term as leader.
+    /// Takes a worker off the list that ends in order.
     package func leave(_ worker: WorkerID) async throws {
-        _ = try await pool.execute(WorkerStatements.leave, [.int64(worker.rawValue)], within: Self.leaseTerm)
+        _ = try await pool.execute(WorkerStatements.leave, [.int64(worker.rawValue)], within: .seconds(4))
     }
 
-    /// Puts the lines of workers without a lease back in the queue.
+    /// Takes workers off the list whose beats have stood still, unless they have moved on since.
     ///
-    /// - Returns: The keys of those lines; one may come more than once.
-    package func rescue() async throws -> [String] {
-        try await pool.execute(WorkerStatements.rescue).map { try $0.decode(String.self, at: 0) }
+    /// - Returns: Those that are off the list now, with their names.
+    package func bury(_ workers: [WorkerID: Int64]) async throws -> [(id: WorkerID, name: String)] {
+        let dead = Array(workers)
+        return try await pool.execute(
+            WorkerStatements.bury,
+            [.int64s(dead.map(\.key.rawValue)), .int64s(dead.map(\.value))],
+            within: .seconds(2)
+        ).map { (WorkerID(try $0.decode(Int64.self, at: 0)), try $0.decode(String.self, at: 1)) }
+    }
+
+    /// Puts lines of workers that are not on the list back in their queues: of each 1,000 at most.
+    ///
+    /// - Returns: The keys of those lines, and the queues that they are in now.
+    package func rescue() async throws -> [(key: LockKey, queue: String)] {
+        try await pool.execute(WorkerStatements.rescue, [], within: .seconds(10)).map {
+            (LockKey(stored: try $0.decode(String.self, at: 0)), try $0.decode(String.self, at: 1))
+        }
     }
 
     /// Gives back the lines that a worker holds besides those of the claims that it runs.
@@ -80,23 +110,45 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(
             WorkerStatements.giveUpOthers,
             [.int64(worker.rawValue), .int64s(claims.map(\.rawValue))]
-        ).affected
+        ).count
     }
 
-    /// Lets jobs that are due join their lines.
+    /// What a promotion has let in.
+    package struct Promotion: Sendable {
+        /// The queues that have something ready.
+        package var queues: Set<String> = []
+        /// Since when lines were due that waited.
+        package var lines: [PostgresTimestamp] = []
+        /// Since when jobs were due that joined their lines: the first of them.
+        package var jobs: [PostgresTimestamp] = []
+
+        /// Whether nothing was due, or another worker saw to it.
+        package var isEmpty: Bool { lines.isEmpty && jobs.isEmpty }
+    }
+
+    /// Lets in what is due: lines that waited, and jobs that are to join their lines.
     ///
     /// - Parameters:
-    ///   - since: Those that are due since then, or later.
-    ///   - limit: The most of them.
-    /// - Returns: The queue of each that joined, and since when it was due.
+    ///   - lines: Lines that are due since then, or later.
+    ///   - jobs: Jobs likewise.
+    ///   - limit: The most of each.
+    /// - Returns: What was let in; nothing when another worker sees to it at this moment.
     /// - Throws: `PostgresError`.
-    package func joinLines(
-        since: PostgresTimestamp,
+    package func promote(
+        linesSince lines: PostgresTimestamp,
+        jobsSince jobs: PostgresTimestamp,
         limit: Int
-    ) async throws -> [(queue: String, dueAt: PostgresTimestamp)] {
-        try await pool.execute(WorkerStatements.joinLines, [.timestamp(since), .int32(Int32(limit))]).map {
-            (try $0.decode(String.self, at: 0), try $0.decode(PostgresTimestamp.self, at: 1))
+    ) async throws -> Promotion {
+        var promotion = Promotion()
+        for row in try await pool.execute(
+            WorkerStatements.promote,
+            [.timestamp(lines), .timestamp(jobs), .int32(Int32(limit))]
+        ) {
+            if let queue = try row.decodeIfPresent(String.self, at: 0) { promotion.queues.insert(queue) }
+            if let line = try row.decodeIfPresent(PostgresTimestamp.self, at: 1) { promotion.lines.append(line) }
+            if let job = try row.decodeIfPresent(PostgresTimestamp.self, at: 2) { promotion.jobs.append(job) }
         }
+        return promotion
     }
 
     /// What operators ask of a worker.
@@ -130,15 +182,21 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(WorkerStatements.sealHistory, [.int32(Int32(limit))])[0].decode(Int.self, at: 0)
     }
 
-    /// Makes the partitions of the next days, drops those past retention, and forgets workers that are long gone and
-    /// idempotency keys that have expired.
+    /// Makes the partitions of the next days.
+    package func makePartitions() async throws { _ = try await pool.execute(WorkerStatements.makePartitions) }
+
+    /// Forgets idempotency keys that have expired, 5,000 at most.
     ///
-    /// - Returns: The partitions that were dropped.
-    package func tidy(_ retention: Retention) async throws -> [String] {
-        _ = try await pool.execute(WorkerStatements.makePartitions)
-        _ = try await pool.execute(WorkerStatements.forget)
-        while try await pool.execute(WorkerStatements.expireKeys).affected == WorkerStatements.expiryLimit {}
-        return try await pool.execute(
+    /// - Returns: Whether there may be more.
+    package func expireKeys() async throws -> Bool {
+        try await pool.execute(WorkerStatements.expireKeys).affected == WorkerStatements.expiryLimit
+    }
+
+    /// Drops the partitions past retention.
+    ///
+    /// - Returns: Their names.
+    package func dropPartitions(_ retention: Retention) async throws -> [String] {
+        try await pool.execute(
             WorkerStatements.dropPartitions,
             [.int32(retention.finishedDays), .int32(retention.historyDays)]
         ).map { try $0.decode(String.self, at: 0) }

@@ -1,111 +1,44 @@
 import Postgres
 
-/// The statements of workers and their leader.
+/// The statements by which workers keep themselves known, and the queue in order.
 enum WorkerStatements {
-    /// Lines of workers without a lease: those between the numbers of the workers that have one, some for each gap.
-    ///
-    /// What a live worker held and has settled is not walked over, though a long transaction may keep it in the index. The
-    /// limit keeps the plan from a join that looks through all of it.
-    private static func orphans(_ limit: String) -> String {
-        """
-        (
-            select w.id as above, lead(w.id, 1, 9223372036854775807) over (order by w.id) as below
-            from (
-                select 0::bigint as id
-                union all
-                select id from holdfast.workers where lease_until > clock_timestamp()) w) gap
-        cross join lateral (
-            select *
-            from holdfast.key_lines
-            where held_by > gap.above and held_by < gap.below
-            limit \(limit)) k
-        """
-    }
-
     static let nextID = Statement(name: "next_worker", sql: "select nextval('holdfast.worker_id_seq')")
 
-    /// Registers a worker, or renews its lease; takes or renews the term of the leader, unless another has it.
+    /// Registers a worker, or moves its beat on; and shows the beats of the others, and whether there are lines of dead ones.
     ///
-    /// One statement for both, because every worker runs it each second.
-    /// - Returns: Whether the worker is the leader now, and whether it has lines of workers without a lease to rescue.
+    /// Not flushed at its commit: if the server forgets a beat, the next one makes up for it. So it takes the time of its
+    /// round trip, however slow disks and standbys are.
     static let heartbeat = Statement(
         name: "heartbeat",
         sql: """
-            with lease as (
-                insert into holdfast.workers (id, name, queues, kinds, slots, lease_until, nodes_without_vote)
-                values ($1, $2, $3, $4, $5, clock_timestamp() + $6::bigint * interval '1 microsecond', $7)
+            with own as (
+                insert into holdfast.workers (id, name, queues, kinds, slots, nodes_without_vote)
+                values ($1, $2, $3, $4, $5, $6)
                 on conflict (id) do update
-                    set lease_until = excluded.lease_until, nodes_without_vote = excluded.nodes_without_vote),
-            term as (
-                insert into holdfast.leaders (role, worker_id, lease_until)
-                values ('upkeep', $1, clock_timestamp() + $6::bigint * interval '1 microsecond')
-                on conflict (role) do update set worker_id = excluded.worker_id, lease_until = excluded.lease_until
-                    where leaders.worker_id = excluded.worker_id or leaders.lease_until < clock_timestamp()
-                returning worker_id)
-            select exists (select from term) as leads,
-                   exists (select from term) and exists (select from \(orphans("1"))) as has_orphans
+                    set beat = workers.beat + 1, beat_at = clock_timestamp(),
+                        nodes_without_vote = excluded.nodes_without_vote)
+            select w.id, w.beat, (select exists (select from holdfast.orphans)) as has_orphans
+            from (select set_config('synchronous_commit', 'off', true)) s
+            left join holdfast.workers w on w.id <> $1
             """
     )
 
-    static let leave = Statement(
-        name: "leave",
+    static let leave = Statement(name: "leave", sql: "delete from holdfast.workers where id = $1")
+
+    /// Removes workers that have not had a beat since.
+    static let bury = Statement(
+        name: "bury_workers",
         sql: """
-            with lines as (
-                update holdfast.leaders set lease_until = clock_timestamp() where worker_id = $1)
-            delete from holdfast.workers where id = $1
+            delete from holdfast.workers w
+            using unnest($1::bigint[], $2::bigint[]) as d(id, beat)
+            where w.id = d.id and w.beat = d.beat
+            returning w.id, w.name
             """
     )
 
-    /// Puts the lines of workers without a lease back in the queue.
-    ///
-    /// An attempt whose acquisition is recorded was begun, and counts.
-    static let rescue = Statement(
-        name: "rescue",
-        sql: """
-            with orphans as materialized (
-                select k.lock_key, k.held_by, k.fence, k.head_place, k.claimed_at
-                from \(orphans("1000 for update skip locked"))
-                order by k.lock_key),
-            begun as materialized (
-                select j.id, o.lock_key, h.fence, h.attempt
-                from orphans o
-                cross join lateral (
-                    select jobs.id
-                    from holdfast.jobs
-                    where jobs.lock_key = o.lock_key and jobs.place >= o.head_place
-                    order by jobs.place
-                    limit 1000) j
-                join holdfast.lock_history h
-                    on h.job_id = j.id and h.event = 'acquired' and h.fence > o.fence
-                    and h.at >= o.claimed_at - interval '1 minute'),
-            counted as (
-                update holdfast.jobs j
-                set attempt = b.attempt, last_error = 'its worker''s lease lapsed'
-                from begun b
-                where j.id = b.id),
-            freed as (
-                update holdfast.key_lines k
-                set held_by = null, ready_at = clock_timestamp()
-                from orphans o
-                where k.lock_key = o.lock_key)
-            insert into holdfast.lock_history (at, event, lock_key, job_id, attempt, worker_id, fence, reason)
-            select clock_timestamp(), 'rescued', o.lock_key, b.id, b.attempt, o.held_by, coalesce(b.fence, o.fence),
-                   'the lease of worker ' || o.held_by || ' lapsed'
-            from orphans o
-            left join begun b on b.lock_key = o.lock_key
-            returning lock_key
-            """
-    )
+    static let rescue = Statement(name: "rescue", sql: "select lock_key, queue from holdfast.rescue()")
 
-    /// Gives back the lines that a worker holds and does not run: those of a claim whose commit got no answer.
-    static let giveUpOthers = Statement(
-        name: "give_up_others",
-        sql: """
-            update holdfast.key_lines
-            set held_by = null, ready_at = clock_timestamp()
-            where held_by = $1 and fence <> all ($2::bigint[])
-            """
-    )
+    static let giveUpOthers = Statement(name: "give_up_others", sql: "select holdfast.give_up($1, $2)")
 
     /// What operators ask of a worker: jobs that it runs and is to cancel, and queues of which it is to start none.
     static let orders = Statement(
@@ -122,20 +55,23 @@ enum WorkerStatements {
             """
     )
 
+    /// Stores what tasks said of their progress; of jobs whose rows are locked, as by their settle, nothing.
+    ///
+    /// In the order of ids, and waiting for nobody: a settle locks the same rows in an order of its own.
     static let progress = Statement(
         name: "store_progress",
         sql: """
             update holdfast.jobs j
             set progress = p.part, progress_note = p.note
             from unnest($2::bigint[], $3::double precision[], $4::text[]) as p(id, part, note)
-            where j.id = p.id and exists (
-                select from holdfast.key_lines k where k.lock_key = j.lock_key and k.held_by = $1)
+            cross join lateral (
+                select o.ctid as row
+                from holdfast.jobs o
+                where o.id = p.id and exists (
+                    select from holdfast.key_lines k where k.lock_key = o.lock_key and k.held_by = $1)
+                for no key update skip locked) o
+            where j.ctid = o.row
             """
-    )
-
-    static let forget = Statement(
-        name: "forget_workers",
-        sql: "delete from holdfast.workers where lease_until < clock_timestamp() - interval '1 minute'"
     )
 
     static let expiryLimit = 5000
@@ -154,7 +90,10 @@ enum WorkerStatements {
 
     static let dropPartitions = Statement(name: "drop_partitions", sql: "select holdfast.drop_partitions($1, $2)")
 
-    static let joinLines = Statement(name: "join_lines", sql: "select queue, run_at from holdfast.join_lines($1, $2)")
+    static let promote = Statement(
+        name: "promote",
+        sql: "select queue, line_due_at, job_due_at from holdfast.promote($1, $2, $3)"
+    )
 
     static let sealHistory = Statement(name: "seal_history", sql: "select holdfast.seal_history($1)")
 

@@ -15,6 +15,10 @@ extension Parameter {
         array(PostgresType.int4Array, of: PostgresType.int4, values)
     }
 
+    package static func int16s(_ values: [Int16]) -> Parameter {
+        array(PostgresType.int2Array, of: PostgresType.int2, values.lazy.map(Optional.some))
+    }
+
     package static func bools(_ values: [Bool]) -> Parameter {
         array(PostgresType.boolArray, of: PostgresType.bool, values.lazy.map { UInt8($0 ? 1 : 0) })
     }

@@ -1,7 +1,7 @@
 /// How long to wait after failures that follow one another: doubled for each, capped, and scattered.
 struct Backoff: Sendable {
     var base = Duration.milliseconds(100)
-    var cap = Duration.seconds(5)
+    var cap = Duration.seconds(1)
 
     /// - Parameters:
     ///   - failures: How many there have been, at least 1.

@@ -21,6 +21,7 @@ enum PostgresType {
     static let jsonb: UInt32 = 3802
 
     static let boolArray: UInt32 = 1000
+    static let int2Array: UInt32 = 1005
     static let int4Array: UInt32 = 1007
     static let textArray: UInt32 = 1009
     static let int8Array: UInt32 = 1016

@@ -43,7 +43,7 @@ final class Injector: Sendable {
             process = part.process?.pid
             if kind == .freezeWorker || kind == .freezeIntake {
                 part.process?.signal(SIGSTOP)
-                // Up to 8 s: well beyond the locks' time to live, and beyond the worker's lease.
+                // Up to 8 s: well beyond the locks' time to live, and beyond the 5 s that make a worker dead.
                 try await Task.sleep(for: duration * 1.6)
                 part.process?.signal(SIGCONT)
             } else {

@@ -300,7 +300,7 @@ over:
 active proctype World() {
 end:
     do
-    /* A rescue: the lease of the line's worker has lapsed. */
+    /* A rescue: the line's worker is dead, or taken for dead. */
     :: d_step { lineFence -> printf("the claim with fence %d is put back\n", lineFence); lineFence = 0 }
 #ifndef NO_LOCK
     :: LAPSE(0)

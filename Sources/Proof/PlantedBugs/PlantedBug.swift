@@ -29,6 +29,8 @@
     case settleWithoutFence = "settle-without-fence"
     /// `acquired` is written once the task has ended.
     case acquiredAfterwards = "acquired-afterwards"
+    /// A settle that frees its line only takes the lock that an enqueue's does not conflict with.
+    case freeingWithWeakLock = "freeing-with-weak-lock"
     /// A line that has more jobs is freed and never gets ready.
     case lostWakeup = "lost-wake-up"
     /// A job joins a line that is there without locking it, and a settle may delete the line meanwhile.

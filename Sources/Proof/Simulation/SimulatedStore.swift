@@ -26,6 +26,7 @@ final class SimulatedStore: @unchecked Sendable {
         let fence: Int64
     }
 
+    /// For how long a worker is alive after a heartbeat.
     static let leaseTerm = 1200 * Weather.millisecond
     private static let rescueInterval = 250 * Weather.millisecond
 
@@ -99,15 +100,22 @@ final class SimulatedStore: @unchecked Sendable {
         }
     }
 
-    func writeAhead(_ events: [Box<LockEvent>]) -> [PostgresTimestamp?] {
+    func writeAhead(_ events: [Box<LockEvent>]) -> [HoldReceipt?] {
         events.map(\.value).map { event in
             let line = lines[event.key]
             guard line?.worker == event.worker, line?.fence == event.claimFence,
                 jobs.contains(where: { $0.id == event.job.rawValue })
             else { return nil }
-            acquired[event.fence.rawValue] = event.job.rawValue
-            lastAcquired[event.job.rawValue] = event.fence.rawValue
-            return PostgresTimestamp(microseconds: world.schedule.now / 1000)
+            let named = event.serves.isEmpty ? [(event.job, event.fence)] : event.serves.map { ($0.id, $0.fence) }
+            let there = Set(jobs.map(\.id))
+            for (job, fence) in named where there.contains(job.rawValue) {
+                acquired[fence.rawValue] = job.rawValue
+                lastAcquired[job.rawValue] = fence.rawValue
+            }
+            return HoldReceipt(
+                at: PostgresTimestamp(microseconds: world.schedule.now / 1000),
+                gone: Set(named.map(\.0).filter { !there.contains($0.rawValue) })
+            )
         }
     }
 
@@ -121,7 +129,9 @@ final class SimulatedStore: @unchecked Sendable {
                 return wasRefused ? .stale : .settled(hasMore: true)
             }
             guard isTaken else {
-                for event in settlement.eventsWhenRefused { record(event.value) }
+                for event in settlement.events { record(event.value) }
+                let attempts = settlement.finished.map(\.job) + (settlement.retried.map { [$0.job] } ?? [])
+                for job in attempts { ended[Attempt(job: job.id.rawValue, fence: job.fence.rawValue)] = true }
                 return .stale
             }
             if !isOwn { world.judge.found(.lateSettlement, "claim \(claim.fence) was settled, and is no more") }
@@ -132,11 +142,11 @@ final class SimulatedStore: @unchecked Sendable {
             }
             let hasMore = moveOn(settlement)
             guard let acquired = settlement.acquired else { return .settled(hasMore: hasMore) }
-            return writeAhead([acquired])[0].map { .acquired(at: $0) } ?? .refused
+            return writeAhead([acquired])[0].map { .acquired($0) } ?? .refused
         }
     }
 
-    /// Puts lines of workers without a lease back, again and again.
+    /// Puts lines of dead workers back, again and again.
     func rescue() {
         let now = world.schedule.now
         for (key, line) in lines.sorted(by: { $0.key < $1.key }) {
@@ -166,7 +176,7 @@ final class SimulatedStore: @unchecked Sendable {
 
     private func record(_ event: LockEvent) {
         let isRefusal = event.kind == .refused
-        guard isRefusal || [.released, .lost, .overrun].contains(event.kind) else { return }
+        guard isRefusal || [.passed, .released, .lost, .overrun].contains(event.kind) else { return }
         let attempt = Attempt(job: event.job.rawValue, fence: event.fence.rawValue)
         ended[attempt] = isRefusal || ended[attempt] == true
     }

@@ -5,7 +5,8 @@ import Worker
 
 /// Workers: what they claim is run and settled by the code of `Worker`, over a simulated database.
 ///
-/// Leases, claims and their polling are told here as `Worker` does them; `ClaimRunner` and all below it run as they are.
+/// Heartbeats, claims and their polling are told here as `Worker` does them; `ClaimRunner` and all below it run as they
+/// are.
 ///
 /// Unchecked: one thread runs a simulation.
 final class Workers: Program, @unchecked Sendable {
@@ -41,8 +42,8 @@ final class Workers: Program, @unchecked Sendable {
                 clock: process,
                 chance: world.configuration.chance,
                 logger: machine.logger
-            ) { [self] settlements, inDoubt in
-                try await ask(machine) { store.settle(settlements, inDoubt: inDoubt) }
+            ) { [self] settlements, manner in
+                try await ask(machine) { store.settle(settlements, inDoubt: manner == .inDoubt) }
             },
             work: RunningWork(),
             clock: process,

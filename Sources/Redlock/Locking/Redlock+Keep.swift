@@ -11,7 +11,8 @@ extension Redlock {
     ///
     /// - Parameters:
     ///   - hold: A hold that is valid now.
-    ///   - limit: How long the body may take; `nil` sets no limit.
+    ///   - limit: How long the body may take from the hold's acquisition; `nil` sets no limit here, and the body may set one
+    ///     by the watch.
     ///   - watch: A new one; the body may be interrupted by it.
     ///   - onExtension: Told of every extension that had a quorum: the hold with its votes and its validity.
     ///   - body: The guarded work.
@@ -25,7 +26,8 @@ extension Redlock {
         _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         do {
-            let keeping = keeping(hold, limit)
+            let keeping = keeping(hold)
+            if let limit { watch.setLimit(hold.acquiredAt.advanced(by: limit)) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 add(body, to: &group, watch)
                 let loss = await extend(keeping, until: watch, onExtension)
@@ -77,7 +79,8 @@ extension Redlock {
             await alarms.sleep(watch, until: nextMoment(of: keeping))
             // The body is cancelled with the task; what it does until it ends is guarded by its fence.
             if watch.isOver || Task.isCancelled { return nil }
-            if let loss = loss(of: keeping) { return loss }
+            if let loss = loss(of: keeping, watch) { return loss }
+            if clock.now < keeping.next { continue }
             let result = await extend(keeping)
             if result == .extended {
                 onExtension(keeping.hold)
@@ -108,18 +111,14 @@ extension Redlock {
     }
 
     @inline(never)
-    private func keeping(_ hold: Hold, _ limit: Duration?) -> Keeping {
-        Keeping(
-            hold,
-            next: hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl)),
-            end: limit.map { hold.acquiredAt.advanced(by: $0) }
-        )
+    private func keeping(_ hold: Hold) -> Keeping {
+        Keeping(hold, next: hold.acquiredAt.advanced(by: configuration.firstExtension(ttl: hold.ttl)))
     }
 
     /// When there is something to be done for a hold.
     @inline(never)
     private func nextMoment(of keeping: Keeping) -> ContinuousClock.Instant {
-        min(keeping.next, lastMoment(of: keeping.hold), keeping.end ?? keeping.next)
+        min(keeping.next, lastMoment(of: keeping.hold))
     }
 
     @inline(never)
@@ -143,10 +142,10 @@ extension Redlock {
 
     /// - Returns: Why the body must end now, if it must.
     @inline(never)
-    private func loss(of keeping: Keeping) -> (any Error)? {
+    private func loss(of keeping: Keeping, _ watch: Watch) -> (any Error)? {
         let now = clock.now
         let hold = keeping.hold
-        if let end = keeping.end, now >= end { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
+        if let limit = watch.limit, now >= limit { return LockError(.overrun, keys: hold.keys, votes: hold.votes) }
         return now < lastMoment(of: hold) ? nil : loss(of: hold)
     }
 
@@ -184,13 +183,10 @@ private final class Keeping {
     var hold: Hold
     /// When it is to be extended.
     var next: ContinuousClock.Instant
-    /// When the work reaches its limit.
-    let end: ContinuousClock.Instant?
 
-    init(_ hold: Hold, next: ContinuousClock.Instant, end: ContinuousClock.Instant?) {
+    init(_ hold: Hold, next: ContinuousClock.Instant) {
         self.hold = hold
         self.next = next
-        self.end = end
     }
 }
 

@@ -37,20 +37,21 @@ final class Alarms: Sendable {
     /// How many sleep, and how many places they take.
     var load: (sleepers: Int, entries: Int) { state.withLock { ($0.sleepers, $0.entries.count) } }
 
-    /// Sleeps until `deadline`, or until the watch is over; on a timer of its own while nobody has called ``run()``.
+    /// Sleeps until `deadline`, until the watch's limit, or until the watch is over; on a timer of its own while nobody has called ``run()``.
     ///
     /// A task that is cancelled may be woken early.
     @inline(never)
     func sleep(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
         while !isOver(watch, deadline) {
+            let moment = moment(watch, deadline)
             guard admit() else {
-                await sleepAlone(watch, until: deadline)
+                await sleepAlone(watch, until: moment)
                 if Task.isCancelled { return }
                 continue
             }
             await withCheckedContinuation { continuation in
-                guard watch.fallAsleep(continuation) else { return continuation.resume() }
-                if !add(watch, deadline) { watch.wake() }
+                guard watch.fallAsleep(continuation, until: moment) else { return continuation.resume() }
+                if !add(watch, moment) { watch.wake() }
             }
             remove()
         }
@@ -79,7 +80,7 @@ final class Alarms: Sendable {
     private func sleepAlone(_ watch: Watch, until deadline: ContinuousClock.Instant) async {
         await withDiscardingTaskGroup { group in
             await withCheckedContinuation { continuation in
-                guard watch.fallAsleep(continuation) else { return continuation.resume() }
+                guard watch.fallAsleep(continuation, until: deadline) else { return continuation.resume() }
                 group.addTask { [clock] in
                     try? await clock.sleep(until: deadline, tolerance: nil)  // Cancelled: it is woken early.
                     watch.wake()
@@ -89,11 +90,17 @@ final class Alarms: Sendable {
         }
     }
 
-    // Not inlined, these four: what they need for a moment would stay in the memory of each task that sleeps.
+    // Not inlined, these five: what they need for a moment would stay in the memory of each task that sleeps.
 
     @inline(never)
     private func isOver(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> Bool {
-        watch.isOver || clock.now >= deadline
+        watch.isOver || clock.now >= moment(watch, deadline)
+    }
+
+    /// The limit of the guarded work may come before the time to extend its hold.
+    @inline(never)
+    private func moment(_ watch: Watch, _ deadline: ContinuousClock.Instant) -> ContinuousClock.Instant {
+        watch.limit.map { min($0, deadline) } ?? deadline
     }
 
     /// - Returns: Whether there is somebody to wake a sleeper; then it is to be removed.

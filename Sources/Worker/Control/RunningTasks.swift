@@ -4,22 +4,46 @@ import Synchronization
 
 /// The tasks that a worker runs, so that those of cancelled jobs can be cancelled.
 final class RunningTasks: Sendable {
-    private let watches = Mutex<[JobID: Watch]>([:])
+    private struct State {
+        var watches: [JobID: Watch] = [:]
+        /// Jobs that were cancelled behind others under one hold, and have not begun.
+        var cancelled: Set<JobID> = []
+    }
 
-    var isEmpty: Bool { watches.withLock(\.isEmpty) }
+    private let state = Mutex(State())
+
+    var isEmpty: Bool { state.withLock(\.watches.isEmpty) }
 
     /// Runs a job's task until it ends; ``cancel(_:)`` interrupts its watch meanwhile.
+    ///
+    /// - Throws: ``JobCancelled`` when the job was cancelled before; or what `body` throws.
     func run(_ job: JobID, _ watch: Watch, _ body: () async throws -> Void) async throws {
-        watches.withLock { $0[job] = watch }
-        defer { watches.withLock { _ = $0.removeValue(forKey: job) } }
+        let isCancelled = state.withLock { state in
+            if !state.cancelled.isEmpty, state.cancelled.remove(job) != nil { return true }
+            state.watches[job] = watch
+            return false
+        }
+        if isCancelled { throw JobCancelled() }
+        defer { state.withLock { _ = $0.watches.removeValue(forKey: job) } }
         try await body()
     }
 
-    /// Cancels the tasks of these jobs, of those that are running.
+    /// Cancels the tasks of these jobs: those that run, at once; the others, as they are to begin.
+    ///
+    /// - Parameter jobs: All that are to be cancelled, of lines that the worker holds.
     func cancel(_ jobs: [JobID]) {
-        for job in jobs {
-            let watch = watches.withLock { $0[job] }
-            watch?.interrupt(JobCancelled())
+        state.withLock { state in
+            state.cancelled = Set(jobs.filter { state.watches[$0] == nil })
+            // Under the lock: a watch is that of the next job under the hold, once this one's task has ended.
+            for job in jobs { state.watches[job]?.interrupt(JobCancelled()) }
+        }
+    }
+
+    /// Says that a claim's run is over: what is left of it is read anew by who claims its line next.
+    func forget(_ jobs: [ClaimedJob]) {
+        state.withLock { state in
+            guard !state.cancelled.isEmpty else { return }
+            for job in jobs { state.cancelled.remove(job.id) }
         }
     }
 }

@@ -17,13 +17,13 @@ extension Attempt {
     @inline(never)
     func noteOutcome(
         _ outcome: Outcome,
-        of hold: Hold,
+        since start: ContinuousClock.Instant,
         validUntil: ContinuousClock.Instant,
         in span: (any Span)?
     ) -> ContinuousClock.Instant {
         note(outcome.name, reason: outcome.reason, in: span)
         let ended = min(runner.clock.now, validUntil)
-        runner.metrics.ended(outcome, held: hold.acquiredAt.duration(to: ended))
+        runner.metrics.ended(outcome, held: start.duration(to: ended))
         return ended
     }
 
@@ -47,20 +47,23 @@ extension Attempt {
             ledger.note { $0.finish(job, .failed, error: "no attempt is left of \(job.maxAttempts)") }
             return true
         }
-        let reason = "no handler for kind \(job.kind) in worker \(runner.configuration.name)"
-        logger.warning("No handler for this kind of job; it waits for a worker that has one")
-        ledger.note { $0.retry(job, error: reason, after: Self.unknownKindDelay, counts: false) }
-        return false
+        // A claim has jobs of the worker's kinds only.
+        preconditionFailure("a job of kind \(job.kind), which was not asked for")
     }
 
     @inline(never)
-    func acquiredEvent(_ hold: Hold, since start: ContinuousClock.Instant) -> Box<LockEvent> {
+    func acquiredEvent(
+        _ hold: Hold,
+        since start: ContinuousClock.Instant,
+        _ followers: [Attempt]
+    ) -> Box<LockEvent> {
         var event = LockEvent(.acquired, job, of: claim, at: hold.acquiredAt)
         event.token = hold.token
         event.votes = hold.votes
         event.validity = hold.acquiredAt.duration(to: hold.validUntil)
         let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
         event.waited = wait
+        if !followers.isEmpty { event.serves = [job] + followers.map(\.job) }
         runner.metrics.acquired(after: wait)
         return Box(event)
     }
@@ -70,26 +73,39 @@ extension Attempt {
         let now = runner.clock.now
         var event = LockEvent(.extended, job, of: claim, at: now)
         event.validity = now.duration(to: hold.validUntil)
-        event.token = hold.token
         event.votes = hold.votes
         event.held = hold.acquiredAt.duration(to: now)
         ledger.note { $0.record(event) }
         ledger.settleSoon()
     }
 
+    /// Notes that the job has succeeded, and that its hold went on to the next.
+    @inline(never)
+    func notePassed(_ part: HoldPart, _ hold: HoldReceipt) {
+        var event = LockEvent(.passed, job, of: claim, at: part.end)
+        event.outcome = Outcome.succeeded.name
+        event.held = part.start.duration(to: part.end)
+        event.notBefore = hold.at
+        runner.metrics.ended(.succeeded, held: part.start.duration(to: part.end))
+        ledger.note { settlement in
+            settlement.record(event)
+            settlement.finish(job, .succeeded, startedAt: part.startedAt)
+        }
+    }
+
     @inline(never)
     func noteEnd(
         of hold: Hold,
+        since start: ContinuousClock.Instant,
         at moment: ContinuousClock.Instant,
         _ outcome: Outcome,
         _ votes: [Vote],
         begun: PostgresTimestamp?
     ) {
         var event = LockEvent(outcome.endOfHold, job, of: claim, at: moment)
-        event.token = hold.token
         event.votes = votes
         event.outcome = outcome.name
-        event.held = hold.acquiredAt.duration(to: moment)
+        event.held = start.duration(to: moment)
         event.reason = outcome.reason
         event.notBefore = begun
         if case .lost(let margin) = outcome { event.validity = margin }
@@ -104,16 +120,16 @@ extension Attempt {
     func conclude(
         _ outcome: Outcome,
         of hold: Hold,
-        at ended: ContinuousClock.Instant,
+        _ part: HoldPart,
         _ votes: [Vote],
-        startedAt: PostgresTimestamp?
+        begun: PostgresTimestamp?
     ) -> Bool {
         if case .stale = outcome {
             // Nothing was recorded of this hold, and nothing was done under it.
         } else {
-            noteEnd(of: hold, at: ended, outcome, votes, begun: startedAt)
+            noteEnd(of: hold, since: part.start, at: part.end, outcome, votes, begun: begun)
         }
-        return conclude(outcome, startedAt: startedAt)
+        return conclude(outcome, startedAt: part.startedAt)
     }
 
     /// Notes what becomes of the job.

@@ -1,24 +1,23 @@
 import Holdfast
 import Logging
 import PlantedBugs
-import Postgres
 import Redlock
-import Synchronization
 import Tracing
 
-/// One attempt of a job: acquire, record, run, release, note what became of it.
+/// One attempt of a job: acquire, record, run, release, note what became of it; and those of brief jobs behind it, under
+/// the same hold.
 ///
 /// Some of it is not inlined, or its temporaries would stay in the memory of each job that runs.
 final class Attempt: Sendable {
-    /// How long a job of a kind that this worker does not know is left to the others.
-    static let unknownKindDelay: Duration = .seconds(5)
+    /// What a job may be declared to take that shares a hold with others.
+    static let brief: Duration = .milliseconds(50)
 
     /// In an attempt that is traced, a part of the attempt's span, as its task and its settle are.
     let job: ClaimedJob
     let claim: Claim
     /// How long a foreign holder has kept the job out before this try; `nil` when none has.
     let waited: Duration?
-    /// The code to run; `nil` for a kind of job that this worker does not know.
+    /// The code to run; never `nil`, as a claim has jobs of the worker's kinds only.
     private let handler: (any TaskHandler)?
     let runner: ClaimRunner
     let ledger: RunLedger
@@ -49,17 +48,40 @@ final class Attempt: Sendable {
     ///
     /// - Parameters:
     ///   - handedOver: The try for the lock, if the attempt before has made it as it released its hold.
-    ///   - next: The attempt that is to follow at once if this one succeeds; `nil` if none is.
-    /// - Returns: Whether the next job of the line may run now, and the try for its lock, if that was made.
+    ///   - followers: Attempts of the jobs behind this one that may run under its hold, one after the other.
+    ///   - mayGoOn: Whether one more may.
+    ///   - next: The attempt that is to follow at once when so many under this hold have succeeded; `nil` if none is.
+    /// - Returns: Whether the next job of the line may run now, how many ran, and the try for the next lock, if it was made.
     @inline(never)
-    func run(_ handedOver: Try?, next: () -> Attempt?) async -> (mayGoOn: Bool, handedOver: Try?) {
-        guard mayBegin else { return (end(), nil) }
-        return JobTrace.isOn ? await runTraced() : await run(handedOver, next, nil)
+    func run(
+        _ handedOver: Try?,
+        _ followers: [Attempt],
+        mayGoOn: @escaping @Sendable () -> Bool,
+        next: (Int) -> Attempt?
+    ) async -> Result {
+        guard mayBegin else { return Result(mayGoOn: end()) }
+        if JobTrace.isOn { return await runTraced() }
+        return await run(handedOver, followers, mayGoOn, next, nil)
     }
+
+    /// What an attempt leaves to the run that it is a part of.
+    struct Result {
+        /// Whether the next job of the line may run now.
+        var mayGoOn: Bool
+        /// How many jobs are dealt with: this one, and those that ran under its hold.
+        var count = 1
+        var handedOver: Try?
+    }
+
+    /// Whether its job may share a hold with others: it is brief, can begin, and was not begun before.
+    ///
+    /// When a worker dies, the attempt counts of the first job under a hold, though another may have killed it: run again,
+    /// that first one has a hold of its own, and does not use up its attempts for what is behind it.
+    var mayShare: Bool { mayBegin && job.duration <= Self.brief && job.attempt == 1 }
 
     /// Each attempt shows how its own lock was had, and none hands it over.
     @inline(never)
-    private func runTraced() async -> (mayGoOn: Bool, handedOver: Try?) {
+    private func runTraced() async -> Result {
         await withSpan("attempt", context: JobTrace.context(of: job.traceparent), ofKind: .consumer) { span in
             span.updateAttributes { attributes in
                 attributes["holdfast.job.id"] = job.id.rawValue
@@ -72,7 +94,7 @@ final class Attempt: Sendable {
             }
             let part = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
             let traced = Attempt(part, of: claim, runner: runner, ledger: ledger)
-            return await traced.run(nil, { nil }, span)
+            return await traced.run(nil, [], { false }, { _ in nil }, span)
         }
     }
 
@@ -81,15 +103,18 @@ final class Attempt: Sendable {
 
     private func run(
         _ handedOver: Try?,
-        _ next: () -> Attempt?,
+        _ followers: [Attempt],
+        _ mayGoOn: @escaping @Sendable () -> Bool,
+        _ next: (Int) -> Attempt?,
         _ span: (any Span)?
-    ) async -> (mayGoOn: Bool, handedOver: Try?) {
+    ) async -> Result {
         let attempt = if let handedOver { handedOver } else { await tryAcquire(isTraced: span != nil) }
         guard case .granted(let hold) = attempt.acquisition else {
             giveBack(attempt.acquisition, in: span)
-            return (false, nil)
+            return Result(mayGoOn: false)
         }
-        return await run(under: hold, since: attempt.start, next, span)
+        let progress = HoldProgress(start: hold.acquiredAt)
+        return await run(under: hold, since: attempt.start, followers, progress, mayGoOn, next, span)
     }
 
     private func tryAcquire(isTraced: Bool) async -> Try {
@@ -120,38 +145,70 @@ final class Attempt: Sendable {
     private func run(
         under hold: Hold,
         since start: ContinuousClock.Instant,
-        _ next: () -> Attempt?,
+        _ followers: [Attempt],
+        _ progress: HoldProgress,
+        _ mayGoOn: @escaping @Sendable () -> Bool,
+        _ next: (Int) -> Attempt?,
         _ span: (any Span)?
-    ) async -> (mayGoOn: Bool, handedOver: Try?) {
+    ) async -> Result {
         debug("Lock acquired", hold.votes)
-        let begun = Mutexed<PostgresTimestamp?>(nil)
         var validUntil = hold.validUntil
-        let limit = job.timeout ?? job.duration + runner.configuration.grace
         let watch = Watch()
         let outcome = await Outcome {
-            try await runner.redlock.keep(hold, limit: limit, watch: watch) { extended in
+            try await runner.redlock.keep(hold, limit: nil, watch: watch) { extended in
                 validUntil = extended.validUntil
                 noteExtension(of: extended)
             } _: { [self] in
                 // Written ahead: there is no effect without a record.
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
-                if isAhead { begun.value = try await recordAcquired(hold, since: start) }
-                try Task.checkCancellation()
-                do {
-                    try await runner.work.tasks.run(job.id, watch) {
-                        try await runHandler(context(hold), isTraced: span != nil)
-                    }
-                } catch let refusal as TaskRefusal {
-                    // Here, because the attempt may end as lost before it is known how its task did.
-                    noteRefusal(refusal.description)
-                    throw refusal
+                if isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
+                try await runTask(under: hold, watch, isTraced: span != nil)
+                for follower in followers where progress.serves(follower.job.id) {
+                    guard !watch.isOver, !Task.isCancelled, mayGoOn() else { break }
+                    progress.pass(at: runner.clock.now)
+                    try await follower.runTask(under: hold, watch, isTraced: false)
                 }
-                if !isAhead { begun.value = try await recordAcquired(hold, since: start) }
+                if !isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
             }
         }
-        let ended = noteOutcome(outcome, of: hold, validUntil: validUntil, in: span)
-        let (votes, handedOver) = await release(hold, next: outcome.isSuccess ? next() : nil)
-        return (conclude(outcome, of: hold, at: ended, votes, startedAt: begun.value), handedOver)
+        return await conclude(outcome, hold, validUntil, [self] + followers, progress, next, span)
+    }
+
+    /// Notes what became of the jobs that ran under a hold, and gives it back.
+    @inline(never)
+    private func conclude(
+        _ outcome: Outcome,
+        _ hold: Hold,
+        _ validUntil: ContinuousClock.Instant,
+        _ attempts: [Attempt],
+        _ progress: HoldProgress,
+        _ next: (Int) -> Attempt?,
+        _ span: (any Span)?
+    ) async -> Result {
+        let ran = progress.attempts(of: attempts)
+        let last = ran[ran.count - 1]
+        let ended = last.noteOutcome(outcome, since: progress.start, validUntil: validUntil, in: span)
+        let dealtWith = progress.count(of: attempts, ran)
+        let (votes, handedOver) = await release(hold, next: outcome.isSuccess ? next(dealtWith) : nil)
+        let (parts, recorded) = progress.parts(endingAt: ended)
+        if let recorded {
+            for (attempt, part) in zip(ran, parts).dropLast() { attempt.notePassed(part, recorded) }
+        }
+        let mayGoOn = last.conclude(outcome, of: hold, parts[parts.count - 1], votes, begun: recorded?.at)
+        return Result(mayGoOn: mayGoOn, count: dealtWith, handedOver: handedOver)
+    }
+
+    /// Runs the job's task; its limit counts from here.
+    private func runTask(under hold: Hold, _ watch: Watch, isTraced: Bool) async throws {
+        try Task.checkCancellation()
+        watch.setLimit(runner.clock.now.advanced(by: job.timeout ?? job.duration + runner.configuration.grace))
+        do {
+            try await runner.work.tasks.run(job.id, watch) { try await runHandler(context(hold), isTraced: isTraced) }
+        } catch let refusal as TaskRefusal {
+            // Here, because the attempt may end as lost before it is known how its task did.
+            noteRefusal(refusal.description)
+            throw refusal
+        }
     }
 
     /// A job's own code may hold its thread: it is not run where lock nodes' answers come in.
@@ -181,11 +238,12 @@ final class Attempt: Sendable {
 
     private func recordAcquired(
         _ hold: Hold,
-        since start: ContinuousClock.Instant
-    ) async throws -> PostgresTimestamp {
-        let event = acquiredEvent(hold, since: start)
+        since start: ContinuousClock.Instant,
+        _ followers: [Attempt]
+    ) async throws -> HoldReceipt {
+        let event = acquiredEvent(hold, since: start, followers)
         try Task.checkCancellation()
-        if let begun = try await ledger.record(acquired: event) { return begun }
+        if let recorded = try await ledger.record(acquired: event) { return recorded }
         do {
             return try await runner.history.append(event)
         } catch let stale as StaleClaim {
@@ -193,17 +251,5 @@ final class Attempt: Sendable {
         } catch {
             throw HistoryOutage(reason: "\(error)")
         }
-    }
-}
-
-/// A value that two tasks share.
-private final class Mutexed<Value: Sendable>: Sendable {
-    private let storage: Mutex<Value>
-
-    init(_ value: Value) { storage = Mutex(value) }
-
-    var value: Value {
-        get { storage.withLock { $0 } }
-        set { storage.withLock { $0 = newValue } }
     }
 }

@@ -3,8 +3,13 @@ package import Logging
 package import Redlock
 import ServiceLifecycle
 
-/// Runs the jobs of a claim in order, one hold for each.
+/// Runs the jobs of a claim in order: brief ones that follow each other under one hold, any other under its own.
 package final class ClaimRunner: Sendable {
+    /// How long a hold serves one brief job after the other before others may have the lock.
+    private static let sharedHold: Duration = .milliseconds(100)
+    /// The most jobs that a hold is said to serve.
+    private static let jobsPerHold = 256
+
     let configuration: WorkerConfiguration
     let redlock: Redlock
     let handlers: [String: any TaskHandler]
@@ -76,6 +81,7 @@ package final class ClaimRunner: Sendable {
     package func run(_ claim: Claim, onEnd: () -> Void) async -> (result: SettlementResult?, delay: Duration) {
         let ledger = RunLedger(claim, parts: part)
         await attemptAll(claim, ledger)
+        work.tasks.forget(claim.jobs)
         onEnd()
         let last = await ledger.takeLast()
         return (await settler.settle(last), last.value.delay)
@@ -83,14 +89,23 @@ package final class ClaimRunner: Sendable {
 
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
         let end = clock.now.advanced(by: configuration.runTimeSlice)
-        var next = attempt(0, of: claim, ledger)
+        var index = 0
         var handedOver: Attempt.Try?
-        for index in claim.jobs.indices {
-            guard let attempt = next else { return }
-            next = self.attempt(index + 1, of: claim, ledger)
-            let result = await attempt.run(handedOver) { mayGoOn(claim, ledger, until: end) ? next : nil }
+        while let attempt = attempt(index, of: claim, ledger) {
+            let followers = followers(of: attempt, at: index, of: claim, ledger)
+            let sliceEnd = min(end, clock.now.advanced(by: Self.sharedHold))
+            let start = index
+            let result = await attempt.run(handedOver, followers) { [self] in
+                mayGoOn(claim, ledger, until: sliceEnd)
+            } next: { count in
+                mayGoOn(claim, ledger, until: end) ? self.attempt(start + count, of: claim, ledger) : nil
+            }
+            index += result.count
             handedOver = result.handedOver
-            guard result.mayGoOn, next != nil, handedOver != nil || mayGoOn(claim, ledger, until: end) else { return }
+            guard result.mayGoOn, index < claim.jobs.count, handedOver != nil || mayGoOn(claim, ledger, until: end)
+            else {
+                return
+            }
             if handedOver == nil { ledger.settleSoon() }
         }
     }
@@ -99,6 +114,19 @@ package final class ClaimRunner: Sendable {
     private func attempt(_ index: Int, of claim: Claim, _ ledger: RunLedger) -> Attempt? {
         guard index < claim.jobs.count else { return nil }
         return Attempt(claim.jobs[index], of: claim, runner: self, ledger: ledger)
+    }
+
+    /// The attempts that may run under the hold of another: brief ones that follow it and each other.
+    @inline(never)
+    private func followers(of attempt: Attempt, at index: Int, of claim: Claim, _ ledger: RunLedger) -> [Attempt] {
+        guard attempt.mayShare, !JobTrace.isOn else { return [] }
+        var followers: [Attempt] = []
+        while followers.count + 1 < Self.jobsPerHold,
+            let next = self.attempt(index + followers.count + 1, of: claim, ledger), next.mayShare
+        {
+            followers.append(next)
+        }
+        return followers
     }
 
     // Not inlined, or its temporaries would stay in the memory of each claim that runs.

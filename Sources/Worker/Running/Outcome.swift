@@ -50,7 +50,7 @@ enum Outcome: Sendable {
 
     var isSuccess: Bool { if case .succeeded = self { true } else { false } }
 
-    /// The event that closes the hold.
+    /// The event that closes the hold; a job that passes its hold on has another.
     var endOfHold: LockEvent.Kind {
         switch self {
         case .lost: .lost

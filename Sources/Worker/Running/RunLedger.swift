@@ -1,5 +1,4 @@
 import Holdfast
-import Postgres
 import Synchronization
 
 /// What a claim's run has done so far and nobody has settled yet.
@@ -45,9 +44,9 @@ final class RunLedger: Sendable {
     /// Records a hold with what is not settled yet, in one transaction: the end of a hold is recorded before the next hold
     /// of the key is.
     ///
-    /// - Returns: When it began, as recorded; `nil` when nothing is to be settled, and it was not recorded either.
+    /// - Returns: The hold, as recorded; `nil` when nothing is to be settled, and it was not recorded either.
     /// - Throws: ``StaleClaim``, ``HistoryOutage``, or `CancellationError`.
-    func record(acquired event: Box<LockEvent>) async throws -> PostgresTimestamp? {
+    func record(acquired event: Box<LockEvent>) async throws -> HoldReceipt? {
         guard state.withLock({ !$0.pending.isEmpty || $0.isSettling }) else { return nil }
         let result = await withCheckedContinuation { waiting in
             state.withLock { $0.acquired = Acquired(event: event, waiting: waiting) }
@@ -56,7 +55,7 @@ final class RunLedger: Sendable {
             state.withLock { $0.acquired.take() }?.waiting.resume(returning: nil)
         }
         switch result {
-        case .acquired(let at): return at
+        case .acquired(let hold): return hold
         case .stale, .refused: throw StaleClaim(fence: event.value.claimFence)
         case .settled, .busy: throw HistoryOutage(reason: "it was away when the job before this was settled")
         case nil: throw CancellationError()
@@ -66,8 +65,10 @@ final class RunLedger: Sendable {
     /// Settles what is pending, part by part, until nothing is.
     func settlePart(with settler: Settler) async {
         while let (part, acquired) = takePart() {
-            let result = await settler.settle(part)
-            acquired?.waiting.resume(returning: result)
+            // Whoever waits for a hold to be recorded is told of the first failure: that one will not be.
+            var waiting = acquired?.waiting
+            let result = await settler.settle(part) { waiting.take()?.resume(returning: .busy) }
+            waiting?.resume(returning: result)
             state.withLock { state in
                 state.isSettling = false
                 if result == .stale { state.isStale = true }

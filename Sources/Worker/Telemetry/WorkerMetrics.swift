@@ -14,7 +14,6 @@ struct WorkerMetrics: Sendable {
     private let refusedStart = Counter(label: "holdfast_refused_writes_total", dimensions: [("at", "history")])
     let rescuedLines = Counter(label: "holdfast_rescued_lines_total")
     let slotsUsed = Meter(label: "holdfast_slots_used")
-    let leader = Gauge(label: "holdfast_leader")
 
     init() {
         attempts = Dictionary(

@@ -25,7 +25,7 @@ class Overview(DashboardTest):
         self.see("#quorum", "3 of 3 vote, 2 needed")
         self.assertEqual(len(self.all("#nodes .lamp.voting")), 3)
         self.see("#workers", "worker-1")
-        self.see("#workers", "lease for")
+        self.see("#workers", "last beat")
         self.bar(f"Job {running} on overview", "held by worker-")
         self.bar(f"Job {behind} on overview", "waited in line")
         self.see("#queues", "default")

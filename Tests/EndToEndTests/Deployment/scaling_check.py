@@ -16,7 +16,7 @@ def check_scaling(path, made):
         most, least = (spec.get(f"{bound}ReplicaCount", spec.get(f"{bound}Replicas")) for bound in ("max", "min"))
         expect(least >= 1, "no worker would be left for what only a worker does")
         listened = re.search(r"max_connections=(\d+)", read("deploy/kubernetes/overlays/trial/postgres.yaml"))[1]
-        expect(most * 9 + intakes * 4 <= int(listened) - 10, f"{most} workers open too many connections")
+        expect(most * 10 + intakes * 4 <= int(listened) - 10, f"{most} workers open too many connections")
         for trigger in spec.get("triggers", []):
             needed = {"host", "port", "userName", "dbName", "sslmode", "query", "targetQueryValue"}
             expect(set(trigger["metadata"]) == needed, f"the trigger has {set(trigger['metadata'])}")

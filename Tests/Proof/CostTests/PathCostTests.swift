@@ -8,13 +8,13 @@ import Testing
 struct PathCostTests {
     /// What is said now and then, however many jobs there are.
     private static let upkeep: Set<String> = [
-        "drop_partitions", "expire_idempotency_keys", "forget_workers", "give_up_others", "heartbeat", "is_any_ready",
-        "join_lines", "leave", "make_partitions", "next_worker", "notify", "orders", "queue_limits", "rescue",
+        "bury_workers", "drop_partitions", "expire_idempotency_keys", "give_up_others", "heartbeat", "leave",
+        "make_partitions", "next_worker", "notify", "orders", "promote", "queue_limits", "read_clock", "rescue",
         "seal_history",
     ]
     /// By which of its statements each transaction on a job's path is known.
     private static let transactions = [
-        ("a claim", "claim_lines"), ("a record", "write_ahead_history"), ("a settle", "settle_lock"),
+        ("a claim", "claim"), ("a settle", "settle"),
     ]
 
     @Test func `a job costs no more statements, commands and bytes than the table says`() async throws {

@@ -23,8 +23,8 @@ struct StoreParts {
             Statement(
                 name: "hot_path_worker",
                 sql: """
-                    insert into holdfast.workers (id, name, queues, slots, lease_until)
-                    values ($1, 'hot path', array['default'], 8, clock_timestamp() + interval '1 hour')
+                    insert into holdfast.workers (id, name, queues, slots)
+                    values ($1, 'hot path', array['default'], 8)
                     """,
                 isPrepared: false
             ),
@@ -44,13 +44,14 @@ struct StoreParts {
         let claims = try await store.claim(
             for: worker,
             queues: ["default"],
+            kinds: [LockAndSet.kind],
             limit: count,
             runLimit: 64,
             floors: &floors
         )
         HotPath.ended("claim a job", count)
         precondition(claims.count == count, "\(claims.count) claims of \(count)")
-        let history = LockHistory(pool: pool, deadline: .seconds(300))
+        let history = LockHistory(store: store)
         HotPath.began()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for claim in claims {

@@ -79,6 +79,7 @@ export class Model {
         case "extended":
             hold.extensions.push(at);
             break;
+        case "passed":
         case "released":
         case "lost":
         case "overrun":

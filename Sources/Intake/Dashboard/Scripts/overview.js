@@ -154,11 +154,11 @@ async function showWorkers() {
     (item, worker) => {
         const [, name, state, meter, text, nodes] = item.children;
         say(name, worker.name);
-        say(state, `${plural(worker.claims, "line")} claimed${worker.isLeader ? ", leads" : ""}`);
-        const left = Date.parse(worker.leaseUntil) - now;
-        drawMeter(meter, Math.min(1, left / 4000), left < 1500 ? "low" : "");
-        const lease = duration(Math.max(0, left));
-        say(text, `lease for ${lease}; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
+        say(state, `${plural(worker.claims, "line")} claimed`);
+        // A worker without a beat for 5 s is taken for dead.
+        const age = Math.max(0, now - Date.parse(worker.lastBeatAt));
+        drawMeter(meter, Math.max(0, 1 - age / 5000), age > 3500 ? "low" : "");
+        say(text, `last beat ${duration(age)} ago; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
         const without = worker.nodesWithoutVote;
         say(show(nodes, without.length > 0), `no vote from ${without.join(", ")}`);
         set(item, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });

@@ -32,7 +32,7 @@ struct RawLoop: Sendable {
     @discardableResult
     mutating func settle(_ jobs: Int) async throws -> Double {
         let start = ContinuousClock.now
-        let history = LockHistory(pool: database.pool)
+        let history = LockHistory(store: database.store)
         var done = 0
         while done < jobs {
             let claims = try await claim()
@@ -78,7 +78,7 @@ struct RawLoop: Sendable {
                 acquired.votes = hold.votes
                 part.acquired = Box(acquired)
                 let locked = ContinuousClock.now
-                guard case .acquired(let startedAt) = try await database.store.settle([part])[0] else {
+                guard case .acquired(let receipt) = try await database.store.settle([part])[0] else {
                     throw LockError(.lost, keys: [claim.key], detail: "somebody else has the claim's line or its job")
                 }
                 let recorded = ContinuousClock.now
@@ -90,7 +90,7 @@ struct RawLoop: Sendable {
                 var released = LockEvent(.released, job, of: claim, at: .now)
                 released.votes = hold.votes
                 settlement.record(released)
-                settlement.finish(job, .succeeded, startedAt: startedAt)
+                settlement.finish(job, .succeeded, startedAt: receipt.at)
                 last = hold
             }
             if let last { await nodes.redlock.release(last) }
@@ -119,12 +119,16 @@ struct RawLoop: Sendable {
     private mutating func claim() async throws -> [Claim] {
         if ContinuousClock.now >= nextHeartbeat {
             let registry = WorkerRegistry(pool: database.pool)
-            try await registry.heartbeat(worker, name: "bench", queues: ["default"], kinds: [], slots: Self.batch)
+            try await registry.heartbeat(
+                worker,
+                .init(name: "bench", queues: ["default"], kinds: [LockAndSet.kind], slots: Self.batch)
+            )
             nextHeartbeat = .now + WorkerRegistry.heartbeatInterval
         }
         return try await database.store.claim(
             for: worker,
             queues: ["default"],
+            kinds: [LockAndSet.kind],
             limit: Self.batch,
             runLimit: runLimit,
             floors: &floors
@@ -136,7 +140,7 @@ struct RawLoop: Sendable {
         try await withThrowingTaskGroup { group in
             for claim in claims {
                 for job in claim.jobs {
-                    group.addTask { (job.id, try await history.append(event(.acquired, job, of: claim))) }
+                    group.addTask { (job.id, try await history.append(event(.acquired, job, of: claim)).at) }
                 }
             }
             var times: [JobID: PostgresTimestamp] = [:]

@@ -33,8 +33,8 @@ extension BenchDatabase {
         with n as (
             select nextval('holdfast.jobs_id_seq') as id, 'waiting-' || s as key from generate_series($1, $2) s),
         lines as (
-            insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
-            select key, 'default', 5, clock_timestamp(), id from n)
+            insert into holdfast.key_lines (lock_key, queue, kind, priority, turn, head_place)
+            select key, 'default', 'lockAndSet', 5, nextval('holdfast.turn'), id from n)
         insert into holdfast.jobs
             (id, place, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, max_attempts)
         select id, id, key, 'lockAndSet', 'v', 'default', 5, 0, 20000, 20

@@ -28,8 +28,8 @@ extension BenchDatabase {
         with n as (
             select nextval('holdfast.jobs_id_seq') as id, 'waiting-' || s as key from generate_series($1, $2) s),
         lines as (
-            insert into holdfast.key_lines (lock_key, queue, priority, ready_at, head_place)
-            select key, 'default', 5, clock_timestamp() + interval '1 day', id from n)
+            insert into holdfast.key_lines (lock_key, queue, kind, priority, due_at, head_place)
+            select key, 'default', 'lockAndSet', 5, clock_timestamp() + interval '1 day', id from n)
         insert into holdfast.jobs
             (id, place, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts)
         select id, id, key, 'lockAndSet', 'v', 'default', 5, 0, 20000, 1, 20
@@ -38,14 +38,18 @@ extension BenchDatabase {
 
     private static let ready = Statement(
         name: "bench_ready",
-        sql: "update holdfast.key_lines set ready_at = clock_timestamp() where lock_key = any($1)"
+        sql: """
+            update holdfast.key_lines
+            set turn = nextval('holdfast.turn'), due_at = null, ready_at = clock_timestamp()
+            where lock_key = any($1)
+            """
     )
 
     private static let wait = Statement(
         name: "bench_wait",
         sql: """
             update holdfast.key_lines
-            set held_by = null, ready_at = clock_timestamp() + interval '1 day'
+            set held_by = null, turn = null, due_at = clock_timestamp() + interval '1 day'
             where lock_key = any($1)
             """
     )

@@ -7,11 +7,12 @@ struct Drain: Workload {
     static let configuration = CommandConfiguration(
         abstract: "Jobs a second, from line to history, by how they are spread over keys.",
         discussion: """
-            Stores jobs whose task does nothing but its fenced write, then starts workers: each job has a Redlock on three \
-            nodes, and its acquired and released rows are durable. From the first hold to the last settle, by the \
-            database's clock. The ceiling is the same statements, claims, records and settles, in batches of 500 on two \
-            connections that do nothing else; of ONE key, what each of its jobs must wait for, one after the other, with \
-            no worker around it: lock, commit and write are how long they took, in ms.
+            Stores jobs whose task does nothing but its fenced write, then starts workers: each job runs under a Redlock on \
+            three nodes, which jobs of one key that follow each other share, and its rows of the history are durable. From \
+            the first hold to the last settle, by the database's clock. The ceiling is the same statements, claims, records \
+            and settles, in batches of 500 on two connections that do nothing else; of ONE key, what a job with a hold of \
+            its own must wait for, one after the other, with no worker around it: lock, commit and write are how long they \
+            took, in ms.
 
             distinct   each job on a key of its own
             keys       1,000 keys in turn

@@ -41,11 +41,11 @@ struct HeldSnapshot: Workload {
         try await database.tidy()
         let begin = try await database.pool.withTransaction(isolation: .repeatableRead) { reader in
             try await reader.executeScript(
-                "set local idle_in_transaction_session_timeout = 0; select count(*) from holdfast.leaders"
+                "set local idle_in_transaction_session_timeout = 0; select count(*) from holdfast.duties"
             )
             return try await system.withWorkers { _ in
                 try await wait(until: "the worker works", within: .seconds(60)) {
-                    try await database.number("select count(*) from holdfast.workers where lease_until > now()") > 0
+                    try await database.number("select count(*) from holdfast.live_workers") > 0
                 }
                 // Until its connections are open and its statements prepared.
                 try await Task.sleep(for: .seconds(1))

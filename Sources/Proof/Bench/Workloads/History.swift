@@ -17,7 +17,7 @@ struct History: Workload {
             Beside it are the bytes of table and of indexes that a job adds, with its acquired and its released row.
             who_held      asks who_held(key, at) at random places, over one connection; first is the first answer's time.
             job_timeline  asks job_timeline(job) likewise.
-            seals         seals rows into the hash chain, as the leader does. Beside it are the bytes and the processor \
+            seals         seals rows into the hash chain, as workers do. Beside it are the bytes and the processor \
             time, in µs, of a row, and its part of what a job costs PostgreSQL, in percent.
 
             20 million rows take about 12 GB in the temporary folder (TMPDIR), and some minutes to make.
@@ -96,7 +96,7 @@ extension History {
             costs.append(without.seconds / Double(without.jobs))
             let with = try await database.pool.withTransaction(isolation: .repeatableRead) { reader in
                 try await reader.executeScript(
-                    "set local idle_in_transaction_session_timeout = 0; select count(*) from holdfast.leaders"
+                    "set local idle_in_transaction_session_timeout = 0; select count(*) from holdfast.duties"
                 )
                 return try await settle(database, for: .seconds(minutes * 60))
             }

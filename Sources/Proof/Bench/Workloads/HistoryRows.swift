@@ -81,20 +81,20 @@ struct HistoryRows: Sendable {
             name: "bench_history",
             sql: """
                 insert into holdfast.lock_history
-                    (at, event, lock_key, job_id, attempt, worker_id, fence, token, votes, validity_us, waited_us, held_us,
-                     outcome)
+                    (at, event, lock_key, job_id, attempt, worker_id, fence, token_digest, node_set, votes, validity_us,
+                     waited_us, held_us, outcome)
                 select case when e.begins then j.began else j.began + j.took end,
                        case when e.begins then 'acquired' else 'released' end::holdfast.lock_event, 'key-' || j.n % $5,
-                       j.n, 1, 1 + j.n % 4, j.n * 2, j.n * 2 || '.' || md5(j.n::text)::char(13),
-                       jsonb_build_array(
-                           jsonb_build_object('node', 'redis-1:6379', 'verdict', 'granted', 'us', 200 + j.n % 91),
-                           jsonb_build_object('node', 'redis-2:6379', 'verdict', 'granted', 'us', 200 + j.n % 97),
-                           jsonb_build_object('node', 'redis-3:6379', 'verdict', 'granted', 'us', 200 + j.n % 89)),
+                       j.n, 1, 1 + j.n % 4, j.n * 2,
+                       case when e.begins then int8send(hashint8(j.n)::bigint) end, s.id,
+                       array[1, 200 + j.n % 91, 1, 200 + j.n % 97, 1, 200 + j.n % 89]::smallint[],
                        case when e.begins then 19797000 end, case when e.begins then 300 + j.n % 1000 end,
                        case when not e.begins then extract(epoch from j.took) * 1000000 end,
                        case when not e.begins then 'succeeded' end
                 \(span)
                 cross join (values (true), (false)) as e(begins)
+                cross join (
+                    select holdfast.node_set(array['redis-1:6379', 'redis-2:6379', 'redis-3:6379']) as id offset 0) s
                 order by j.n, e.begins desc
                 """
         ),

@@ -53,7 +53,7 @@ struct IdleCost: Workload {
                     processes.append(try program.start(arguments, on: system, as: role))
                 }
                 try await wait(until: "an intake and a worker are there", within: .seconds(60)) {
-                    try await database.number("select count(*) from holdfast.workers where lease_until > now()") > 0
+                    try await database.number("select count(*) from holdfast.live_workers") > 0
                         && !FreePort.isFree(port)
                 }
                 // Until what is done once, at the start, is done.

@@ -107,7 +107,13 @@ struct IdleLatency: Workload {
         let database = system.database
         let registry = WorkerRegistry(pool: database.pool)
         let worker = try await registry.nextID()
-        try await registry.heartbeat(worker, name: "by hand", queues: ["default"], kinds: [], slots: 1)
+        let description = WorkerRegistry.Description(
+            name: "by hand",
+            queues: ["default"],
+            kinds: [LockAndSet.kind],
+            slots: 1
+        )
+        try await registry.heartbeat(worker, description)
         var floors = ClaimFloors()
         var latencies = Latencies()
         for number in 0..<200 {
@@ -116,6 +122,7 @@ struct IdleLatency: Workload {
             let claims = try await database.store.claim(
                 for: worker,
                 queues: ["default"],
+                kinds: [LockAndSet.kind],
                 limit: 1,
                 runLimit: 1,
                 floors: &floors
@@ -124,7 +131,7 @@ struct IdleLatency: Workload {
             let hold = try await system.nodes.redlock.acquire(claim.key)
             latencies.record(start.duration(to: .now))
             await system.nodes.redlock.release(hold)
-            try await registry.heartbeat(worker, name: "by hand", queues: ["default"], kinds: [], slots: 1)
+            try await registry.heartbeat(worker, description)
         }
         try await database.empty()
         return latencies

@@ -72,7 +72,10 @@ struct ReadyAmongWaiting: Workload {
         // The first ones plan their statements and are not measured.
         for number in -100..<claims {
             if ContinuousClock.now >= nextHeartbeat {
-                try await registry.heartbeat(worker, name: "by hand", queues: ["default"], kinds: [], slots: Self.ready)
+                try await registry.heartbeat(
+                    worker,
+                    .init(name: "by hand", queues: ["default"], kinds: [LockAndSet.kind], slots: Self.ready)
+                )
                 nextHeartbeat = .now + WorkerRegistry.heartbeatInterval
             }
             // As far apart as can be, so that they are not neighbours in any table or index.
@@ -83,6 +86,7 @@ struct ReadyAmongWaiting: Workload {
             let claims = try await database.store.claim(
                 for: worker,
                 queues: ["default"],
+                kinds: [LockAndSet.kind],
                 limit: Self.ready,
                 runLimit: 1,
                 floors: &floors

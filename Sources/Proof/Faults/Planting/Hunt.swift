@@ -50,7 +50,7 @@
                 [.simulate(seedLimit: 1000), .run([.killWorker], seedLimit: 5)]
             case .lostWakeup:
                 [.simulate(seedLimit: 100), .run([], seedLimit: 1)]
-            case .enqueueWithoutLock: [.run([], seedLimit: 10)]
+            case .enqueueWithoutLock, .freeingWithWeakLock: [.run([], seedLimit: 10)]
             case .replyBeforeCommit: [.run([.crashPostgres], seedLimit: 5)]
             }
         }

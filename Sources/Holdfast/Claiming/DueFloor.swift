@@ -1,12 +1,12 @@
 package import Postgres
 
-/// From when on a look for jobs that are due begins.
+/// From when on a look for what is due begins: for jobs that are to join their lines, or for lines that wait.
 ///
-/// What lies before it has joined its line, and is dead; see ``ClaimFloors``.
-package struct JoinFloor: Sendable {
-    /// A job may become visible somewhat after it was due.
+/// What lies before it has been let in, and is dead; see ``ClaimFloors``.
+package struct DueFloor: Sendable {
+    /// Something may become visible somewhat after it was due.
     static let margin: Duration = .seconds(10)
-    /// How often a look begins from the beginning, for what became visible later than that.
+    /// How often a look begins from the beginning, for what became visible later than that, or was locked.
     static let fullScanInterval: Duration = .seconds(5)
 
     private var floor = PostgresTimestamp.negativeInfinity
@@ -19,8 +19,8 @@ package struct JoinFloor: Sendable {
         full.begins(at: now) ? .negativeInfinity : floor
     }
 
-    /// Takes in since when the jobs were due that a look found, and when it had ended.
-    package mutating func joined(_ dueTimes: [PostgresTimestamp], at now: ContinuousClock.Instant) {
+    /// Takes in since when that was due which a look found, and when it had ended.
+    package mutating func found(_ dueTimes: [PostgresTimestamp], at now: ContinuousClock.Instant) {
         full.ended(at: now)
         if let oldest = dueTimes.min() { floor = oldest.advanced(by: .zero - Self.margin) }
     }

@@ -3,19 +3,20 @@ import Holdfast
 import Logging
 import Redlock
 import ServiceLifecycle
+import Synchronization
 
 extension Worker {
     /// Registers, and waits for the database if it is away.
     ///
     /// - Returns: The worker's number; `nil` when it was shut down first.
-    func register() async -> WorkerID? {
+    func register(_ heartbeats: WorkerRegistry) async -> WorkerID? {
         await cancelWhenGracefulShutdown { [self] in
             var hasWarned = false
             while !Task.isCancelled {
                 do {
                     let id = try await registry.nextID()
-                    _ = try await registry.tidy(configuration.retention)
-                    try await heartbeat(id)
+                    try await registry.makePartitions()
+                    try await heartbeats.heartbeat(id, description)
                     return id
                 } catch {
                     if !hasWarned {
@@ -29,33 +30,38 @@ extension Worker {
         }
     }
 
-    /// Renews the lease until the task is cancelled, and the leader's term if it is ours.
-    func keepLease(_ id: WorkerID, _ leadership: Leadership) async {
-        await each(WorkerRegistry.heartbeatInterval, warning: "Lease not renewed") {
-            let pulse: WorkerRegistry.Pulse
-            do {
-                pulse = try await heartbeat(id)
-            } catch {
-                leadership.suspend(for: WorkerRegistry.heartbeatInterval * 2)
-                throw error
+    /// Moves this worker's beat on until the task is cancelled, and looks at those of the others.
+    ///
+    /// - Parameters:
+    ///   - id: This worker's number.
+    ///   - heartbeats: Has a connection of its own, so that no heartbeat waits for anything else.
+    ///   - rescue: Called when there are lines of dead workers.
+    func keepBeating(_ id: WorkerID, _ heartbeats: WorkerRegistry, rescue: () -> Void) async {
+        var watch = BeatWatch()
+        await each(WorkerRegistry.heartbeatInterval, warning: "Heartbeat not recorded") {
+            let start = ContinuousClock.now
+            let pulse = try await heartbeats.heartbeat(id, description)
+            let dead = watch.saw(pulse.beats, from: start, to: .now)
+            peers.store(pulse.beats.count, ordering: .relaxed)
+            var hasOrphans = pulse.hasOrphans
+            if !dead.isEmpty {
+                for worker in try await heartbeats.bury(dead) {
+                    hasOrphans = true
+                    logger.warning(
+                        "A worker is dead: its beat has stood still",
+                        metadata: ["worker.id": "\(worker.id)", "worker.name": "\(worker.name)"]
+                    )
+                }
             }
-            metrics.leader.record(pulse.leads ? 1 : 0)
-            if leadership.take(pulse) {
-                logger.info(
-                    pulse.leads ? "Leads upkeep" : "Leads upkeep no more",
-                    metadata: ["worker.id": "\(id)"]
-                )
-            }
+            if hasOrphans { rescue() }
         }
     }
 
-    @discardableResult
-    private func heartbeat(_ id: WorkerID) async throws -> WorkerRegistry.Pulse {
-        try await registry.heartbeat(
-            id,
+    private var description: WorkerRegistry.Description {
+        WorkerRegistry.Description(
             name: configuration.name,
             queues: configuration.queues,
-            kinds: handlers.keys.sorted(),
+            kinds: kinds,
             slots: configuration.slots,
             nodesWithoutVote: redlock.nodes.filter { !$0.mayVote }.map(\.name)
         )

@@ -1,0 +1,417 @@
+-- Control: what operators ask of queues and jobs, why a job waits, and what is out of line.
+
+create function holdfast.rfc3339(moment timestamptz) returns text language sql stable as $$
+    select to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+comment on function holdfast.rfc3339(timestamptz) is
+    'A time as the HTTP API writes it. Example: select holdfast.rfc3339(now());';
+
+-- Queues ---------------------------------------------------------------------------------------------------------
+
+create function holdfast.pause(queue text) returns void language sql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    insert into holdfast.queues (name, paused_at) values (queue, clock_timestamp())
+    on conflict (name) do update set paused_at = coalesce(queues.paused_at, excluded.paused_at);
+    select pg_notify('holdfast_control', 'pause');
+$$;
+comment on function holdfast.pause(text) is
+    'Starts no more jobs of a queue, on any worker; those that run go on. Example: select holdfast.pause(''default'');';
+
+create function holdfast.resume(queue text) returns void language sql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    update holdfast.queues set paused_at = null where name = queue;
+    select pg_notify('holdfast_control', 'resume'), pg_notify('holdfast_ready', queue);
+$$;
+comment on function holdfast.resume(text) is 'Starts the jobs of a paused queue again. Example: select holdfast.resume(''default'');';
+
+create function holdfast.limit_queue(queue text, job_limit integer, line_limit integer) returns void language sql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    insert into holdfast.queues (name, job_limit, line_limit) values (queue, limit_queue.job_limit, limit_queue.line_limit)
+    on conflict (name) do update set job_limit = excluded.job_limit, line_limit = excluded.line_limit;
+$$;
+comment on function holdfast.limit_queue(text, integer, integer) is
+    'Sets how many unfinished jobs a queue may have, and any key in it; null: any number. Submissions beyond are refused. '
+    'Example: select holdfast.limit_queue(''default'', 1000000, 10000);';
+
+create function holdfast.queue_limits()
+returns table (name text, job_limit integer, line_limit integer, depth integer) language sql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    -- One counts while the others go on with what they know.
+    with old as (
+        select q.name
+        from holdfast.queues q
+        where q.job_limit is not null and q.depth_at < clock_timestamp() - interval '1 second'
+        for update skip locked)
+    update holdfast.queues q
+    set depth = (
+            -- Beyond the limit it does not matter how far.
+            select count(*) from (select from holdfast.jobs j where j.queue = q.name limit q.job_limit + 1) n),
+        depth_at = clock_timestamp()
+    from old
+    where q.name = old.name;
+    select q.name, q.job_limit, q.line_limit, q.depth
+    from holdfast.queues q
+    where q.job_limit is not null or q.line_limit is not null;
+$$;
+comment on function holdfast.queue_limits() is
+    'The limits of queues that have any, and how many unfinished jobs those have, counted again each second.';
+
+-- Jobs -----------------------------------------------------------------------------------------------------------
+
+create function holdfast.move_line(line holdfast.key_lines) returns void language plpgsql as $$
+declare
+    next record;
+begin
+    -- A held line is moved on by its worker.
+    if line.held_by is not null then return; end if;
+    select j.place, j.queue, j.kind into next
+    from holdfast.jobs j
+    where j.lock_key = line.lock_key and j.place >= line.head_place
+    order by j.place
+    limit 1;
+    if not found then
+        delete from holdfast.key_lines k where k.lock_key = line.lock_key;
+    else
+        update holdfast.key_lines k
+        set head_place = next.place, queue = next.queue, kind = next.kind,
+            priority = holdfast.best_priority(line.lock_key, next.place),
+            turn = coalesce(k.turn, nextval('holdfast.turn')), due_at = null,
+            ready_at = case when k.turn is null then clock_timestamp() else k.ready_at end, waiting_since = null
+        where k.lock_key = line.lock_key;
+        perform pg_notify('holdfast_ready', next.queue);
+    end if;
+end
+$$;
+comment on function holdfast.move_line(holdfast.key_lines) is
+    'Lets the next job of a line be its head; the line is locked, and its head is gone.';
+
+create function holdfast.cancel(job_id bigint) returns text language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    job      holdfast.jobs;
+    line     holdfast.key_lines;
+    finished text;
+begin
+    loop
+        select * into job from holdfast.jobs j where j.id = cancel.job_id;
+        if not found then
+            select f.state into finished from holdfast.finished_jobs f where f.id = cancel.job_id;
+            if not found then
+                raise exception 'there is no job %', cancel.job_id using errcode = 'no_data_found';
+            end if;
+            return finished;
+        end if;
+        -- The line is locked before its jobs, as everywhere. No part of a run is being settled then.
+        line := null;
+        if job.place is not null then
+            select * into line from holdfast.key_lines k where k.lock_key = job.lock_key for update;
+        end if;
+        select * into job from holdfast.jobs j where j.id = cancel.job_id for update;
+        exit when found and (job.place is null or line.lock_key is not null);
+    end loop;
+    if line.held_by is not null and exists (
+        select from holdfast.current_hold(line) c where c.job_id = job.id or job.id = any (c.jobs))
+    then
+        update holdfast.jobs j
+        set cancel_requested_at = coalesce(j.cancel_requested_at, clock_timestamp())
+        where j.id = job.id;
+        perform pg_notify('holdfast_control', 'cancel');
+        return 'running';
+    end if;
+    delete from holdfast.jobs j where j.id = job.id;
+    insert into holdfast.finished_jobs
+        (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state, error,
+         submitted_at, finished_at, run_at, timeout_ms, metadata, traceparent, progress, progress_note)
+    values
+        (job.id, job.lock_key, job.kind, job.value, job.queue, job.priority, job.duration_ms, job.lock_ttl_ms,
+         job.attempt, job.max_attempts, 'cancelled', job.last_error, job.submitted_at, clock_timestamp(), job.run_at,
+         job.timeout_ms, job.metadata, job.traceparent, job.progress, job.progress_note);
+    if line.lock_key is not null and not exists (
+        select from holdfast.jobs j
+        where j.lock_key = line.lock_key and j.place >= line.head_place and j.place < job.place)
+    then
+        perform holdfast.move_line(line);
+    end if;
+    return 'cancelled';
+end
+$$;
+comment on function holdfast.cancel(bigint) is
+    'Cancels a job: one that waits, at once; of one that runs, or is next under the hold of one, its worker cancels the task, and the result is ''running''. '
+    'A finished job stays as it is. Returns the state. Example: select holdfast.cancel(42);';
+
+create function holdfast.retry(job_id bigint) returns void language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    job holdfast.finished_jobs;
+begin
+    delete from holdfast.finished_jobs f where f.id = retry.job_id returning f.* into job;
+    if not found then
+        perform from holdfast.jobs j where j.id = retry.job_id;
+        if found then
+            raise exception 'job % is not finished', retry.job_id using errcode = 'object_not_in_prerequisite_state';
+        end if;
+        raise exception 'there is no job %', retry.job_id using errcode = 'no_data_found';
+    end if;
+    insert into holdfast.key_lines (lock_key, queue, kind, priority, turn, head_place)
+    values (job.lock_key, job.queue, job.kind, job.priority, nextval('holdfast.turn'),
+            (select s.last_value from holdfast.jobs_id_seq s))
+    on conflict (lock_key) do update set priority = excluded.priority where key_lines.priority > excluded.priority;
+    -- What was submitted before, and has not joined the line yet, goes first.
+    perform holdfast.join_lines(array[job.lock_key]);
+    insert into holdfast.jobs
+        (id, place, lock_key, kind, value, queue, priority, run_at, duration_ms, lock_ttl_ms, timeout_ms, attempt,
+         max_attempts, last_error, submitted_at, metadata, traceparent)
+    values
+        (job.id, nextval('holdfast.jobs_id_seq'), job.lock_key, job.kind, job.value, job.queue, job.priority, job.run_at,
+         job.duration_ms, job.lock_ttl_ms, job.timeout_ms, job.attempt, greatest(job.max_attempts, job.attempt + 1),
+         job.error, job.submitted_at, job.metadata, job.traceparent);
+    perform pg_notify('holdfast_ready', job.queue);
+end
+$$;
+comment on function holdfast.retry(bigint) is
+    'Lets a finished job run again: it joins the end of its line, with one attempt more at least. '
+    'Example: select holdfast.retry(42);';
+
+create function holdfast.set_priority(job_id bigint, priority integer) returns void language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    key text;
+begin
+    if priority is null or priority not between 0 and 9 then
+        raise exception 'priority must be from 0 to 9' using errcode = 'invalid_parameter_value', column = 'priority';
+    end if;
+    select j.lock_key into key from holdfast.jobs j where j.id = job_id;
+    perform from holdfast.key_lines k where k.lock_key = key for update;
+    update holdfast.jobs j set priority = set_priority.priority where j.id = job_id;
+    if not found then
+        raise exception 'there is no unfinished job %', job_id using errcode = 'no_data_found';
+    end if;
+    update holdfast.key_lines k
+    set priority = coalesce(holdfast.best_priority(k.lock_key, k.head_place), k.priority)
+    where k.lock_key = key;
+end
+$$;
+comment on function holdfast.set_priority(bigint, integer) is
+    'Changes the priority of an unfinished job, and with it that of its line: the best of its jobs. '
+    'Example: select holdfast.set_priority(42, 0);';
+
+create function holdfast.why_waiting(job_id bigint)
+returns table (cause text, detail text, other_job bigint, ahead bigint, since timestamptz, until timestamptz)
+language plpgsql stable as $$
+declare
+    job      holdfast.jobs;
+    line     holdfast.key_lines;
+    finished record;
+    run      record;
+    first    bigint;
+    before   bigint;
+    queue_   holdfast.queues;
+    told     boolean := false;
+begin
+    select * into job from holdfast.jobs j where j.id = why_waiting.job_id;
+    if not found then
+        select f.state, f.finished_at, f.error into finished
+        from holdfast.finished_jobs f
+        where f.id = why_waiting.job_id;
+        if not found then
+            raise exception 'there is no job %', why_waiting.job_id using errcode = 'no_data_found';
+        end if;
+        return query select 'finished', 'it has ' || case finished.state when 'cancelled' then 'been ' else '' end
+            || finished.state, null::bigint, null::bigint, finished.finished_at, null::timestamptz;
+        return;
+    end if;
+    select * into line from holdfast.key_lines k where k.lock_key = job.lock_key;
+    if line.held_by is not null and job.place is not null then
+        select c.began_at, c.worker_id into run from holdfast.current_hold(line) c where c.job_id = job.id;
+        if found then
+            return query select 'running', 'worker ' || run.worker_id || ' runs it', null::bigint, null::bigint,
+                run.began_at, null::timestamptz;
+            told := true;
+        end if;
+    end if;
+    if job.cancel_requested_at is not null then
+        return query select 'cancel-requested', 'its worker cancels it', null::bigint, null::bigint,
+            job.cancel_requested_at, null::timestamptz;
+        told := true;
+    end if;
+    if told then return; end if;
+    if job.place is null then
+        if job.run_at > clock_timestamp() then
+            return query select 'scheduled', 'it joins its line when it is due', null::bigint, null::bigint,
+                null::timestamptz, job.run_at;
+        else
+            return query select 'joining', 'it is due, and joins its line as soon as a worker sees to it', null::bigint,
+                null::bigint, job.run_at, null::timestamptz;
+        end if;
+        told := true;
+    else
+        -- Of a line of any length, so many that it does not matter how many more.
+        select count(*), min(l.id) filter (where l.place = l.least) into before, first
+        from (
+            select j.id, j.place, min(j.place) over () as least
+            from holdfast.jobs j
+            where j.lock_key = job.lock_key and j.place >= line.head_place and j.place < job.place
+            order by j.place
+            limit 100000) l;
+        if before > 0 then
+            return query select 'ahead', before || case before when 1 then ' job is' else ' jobs are' end
+                || ' ahead of it in the line of its key, job ' || first || ' first', first, before,
+                null::timestamptz, null::timestamptz;
+            told := true;
+        else
+            if line.waiting_since is not null then
+                return query select 'foreign-holder', 'somebody else holds its lock', null::bigint, null::bigint,
+                    line.waiting_since, null::timestamptz;
+                told := true;
+            elsif line.held_by is not null then
+                return query select 'claimed', 'worker ' || line.held_by || ' has claimed it, and acquires its lock',
+                    null::bigint, null::bigint, line.claimed_at, null::timestamptz;
+                told := true;
+            elsif line.due_at is not null then
+                return query select case when job.attempt > 0 then 'backoff' else 'snoozed' end,
+                    case when job.attempt > 0 then 'attempt ' || job.attempt || ' of ' || job.max_attempts || ' failed'
+                         else 'its task wants to run later' end || coalesce(': ' || job.last_error, ''),
+                    null::bigint, null::bigint, null::timestamptz, line.due_at;
+                told := true;
+            end if;
+        end if;
+    end if;
+    select * into queue_ from holdfast.queues q where q.name = job.queue;
+    if queue_.paused_at is not null then
+        return query select 'paused', 'queue ' || job.queue || ' is paused', null::bigint, null::bigint,
+            queue_.paused_at, null::timestamptz;
+        told := true;
+    end if;
+    if not exists (
+        select from holdfast.live_workers w where job.queue = any (w.queues) and job.kind = any (w.kinds))
+    then
+        return query select 'no-worker', 'no live worker takes kind ' || job.kind || ' from queue ' || job.queue,
+            null::bigint, null::bigint, null::timestamptz, null::timestamptz;
+        told := true;
+    end if;
+    if not told then
+        return query select 'ready', 'the next worker with a free slot claims it', null::bigint, null::bigint,
+            line.ready_at, null::timestamptz;
+    end if;
+end
+$$;
+comment on function holdfast.why_waiting(bigint) is
+    'Why a job does not run, a row for each cause: finished, running, cancel-requested, scheduled, joining, ahead (how '
+    'many, and which job is first), foreign-holder, claimed, backoff, snoozed, paused, no-worker, or ready. Whether the '
+    'lock nodes have a quorum is not known here. Example: select * from holdfast.why_waiting(42);';
+
+-- Order ----------------------------------------------------------------------------------------------------------
+
+create function holdfast.doctor()
+returns table (problem text, lock_key text, job_id bigint, detail text) language sql stable as $$
+    select 'line without jobs', k.lock_key, null::bigint, 'free since ' || k.ready_at
+    from holdfast.key_lines k
+    where k.held_by is null and not exists (
+        select from holdfast.jobs j where j.lock_key = k.lock_key and j.place is not null)
+    union all
+    select 'job without a line', j.lock_key, j.id, 'its place is ' || j.place
+    from holdfast.jobs j
+    left join holdfast.key_lines k on k.lock_key = j.lock_key
+    where j.place is not null and k.lock_key is null
+    union all
+    select 'job before the head of its line', j.lock_key, j.id, 'its place is ' || j.place || ', the head ' || k.head_place
+    from holdfast.jobs j
+    join holdfast.key_lines k on k.lock_key = j.lock_key
+    where j.place < k.head_place
+    union all
+    select 'line in another queue than its head', k.lock_key, h.id, k.queue || ', and not ' || h.queue
+    from holdfast.key_lines k
+    cross join lateral (
+        select j.id, j.queue, j.kind
+        from holdfast.jobs j
+        where j.lock_key = k.lock_key and j.place >= k.head_place
+        order by j.place
+        limit 1) h
+    where k.held_by is null and h.queue <> k.queue
+    union all
+    select 'line of another kind than its head', k.lock_key, h.id, k.kind || ', and not ' || h.kind
+    from holdfast.key_lines k
+    cross join lateral (
+        select j.id, j.queue, j.kind
+        from holdfast.jobs j
+        where j.lock_key = k.lock_key and j.place >= k.head_place
+        order by j.place
+        limit 1) h
+    where k.held_by is null and h.kind <> k.kind
+    union all
+    select 'line with another priority than its best job', k.lock_key, null, 'priority ' || k.priority || ', the job''s ' || b.best
+    from holdfast.key_lines k
+    cross join lateral (select holdfast.best_priority(k.lock_key, k.head_place) as best) b
+    -- A job that is far behind may have brought a better one.
+    where k.priority > b.best or k.held_by is null and k.priority < b.best and not exists (
+        select from holdfast.jobs j where j.lock_key = k.lock_key and j.place >= k.head_place and j.priority <= k.priority)
+    union all
+    select 'claim without a worker', k.lock_key, null, 'worker ' || k.held_by || ', claimed at ' || k.claimed_at
+    from holdfast.key_lines k
+    left join holdfast.workers w on w.id = k.held_by
+    where k.held_by is not null
+        and coalesce(w.beat_at, k.claimed_at) < clock_timestamp() - interval '15 seconds'
+    union all
+    select 'line past due', k.lock_key, null, 'since ' || k.due_at
+    from holdfast.key_lines k
+    where k.held_by is null and k.due_at < clock_timestamp() - interval '10 seconds'
+    union all
+    select 'job past due', j.lock_key, j.id, 'since ' || j.run_at
+    from holdfast.jobs j
+    where j.place is null and j.run_at < clock_timestamp() - interval '10 seconds'
+    union all
+    select 'job that is finished and unfinished', j.lock_key, j.id, 'finished at ' || f.finished_at
+    from holdfast.jobs j
+    join holdfast.finished_jobs f on f.id = j.id
+    union all
+    select 'no partition for tomorrow', null, null, p.parent
+    from unnest(array['finished_jobs', 'lock_history']) as p(parent)
+    where to_regclass('holdfast.' || p.parent
+        || to_char((clock_timestamp() + interval '24 hours') at time zone 'UTC', '_YYYYMMDD')) is null;
+$$;
+comment on function holdfast.doctor() is 'What is out of line in the queue: must be empty. Example: select * from holdfast.doctor();';
+
+create function holdfast.repair() returns integer language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    ill      text;
+    line     holdfast.key_lines;
+    repaired integer := 0;
+begin
+    perform holdfast.make_partitions(7);
+    for ill in
+        select distinct d.lock_key
+        from holdfast.doctor() d
+        where d.problem not in
+                ('claim without a worker', 'line past due', 'job past due', 'job that is finished and unfinished')
+            and d.lock_key is not null
+        order by d.lock_key
+        limit 10000
+    loop
+        insert into holdfast.key_lines (lock_key, queue, kind, priority, turn, head_place)
+        values (ill, '', '', 9, nextval('holdfast.turn'), 0)
+        on conflict (lock_key) do nothing;
+        -- Statements of their own, to see what was committed before the line was locked.
+        select * into line from holdfast.key_lines k where k.lock_key = ill for update;
+        update holdfast.key_lines k
+        set head_place = b.head_place, priority = holdfast.best_priority(ill, b.head_place),
+            queue = case when k.held_by is null then b.queue else k.queue end,
+            kind = case when k.held_by is null then b.kind else k.kind end
+        from (
+            select min(j.place) as head_place, (array_agg(j.queue order by j.place))[1] as queue,
+                   (array_agg(j.kind order by j.place))[1] as kind
+            from holdfast.jobs j
+            where j.lock_key = ill and j.place is not null
+            having count(*) > 0) b
+        where k.lock_key = ill;
+        if not found and line.held_by is null then
+            delete from holdfast.key_lines k where k.lock_key = ill;
+        end if;
+        repaired := repaired + 1;
+    end loop;
+    return repaired;
+end
+$$;
+comment on function holdfast.repair() is
+    'Puts the lines that holdfast.doctor() shows in order, at most 10,000 at a time; returns how many. What workers do by '
+    'themselves while any of them runs is left to them. Example: select holdfast.repair();';
