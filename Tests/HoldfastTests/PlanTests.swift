@@ -14,6 +14,15 @@ import Testing
 struct PlanTests {
     private var database: TestDatabase { FreshDatabase.current }
 
+    /// Whether the server has the module; Debian's has, while some that are packed for other ends come without modules.
+    private var hasModule: Bool {
+        get async throws {
+            let error = try await postgresError { try await database.run("load 'auto_explain'") }
+            if let error, error.sqlState != "58P01" { throw error }
+            return error == nil
+        }
+    }
+
     /// A reading of a table in a plan.
     private struct Scan: Hashable, CustomStringConvertible {
         let table: String
@@ -30,6 +39,9 @@ struct PlanTests {
     func `each finds lines by claim or turn, and jobs by line or id, whatever the statistics say`(count: Int)
         async throws
     {
+        guard try await hasModule else {
+            return print("The plans were not looked at: this PostgreSQL comes without its module auto_explain.")
+        }
         if count > 0 {
             _ = try await database.store.enqueue((0..<count).map { try NewJob(key: "k\($0)", value: "v") })
         }
