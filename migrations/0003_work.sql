@@ -62,31 +62,31 @@ begin
     -- queue, or of a kind that this worker does not know; with the one that fills its share of bytes, run_bytes at most; and with the one whose
     -- declared durations fill run_ms. All that is claimed has at most `bytes`, but for the first job.
     return query
-        with runs as materialized (
-            select l.ordinal, j.*, j.own_bytes is not null and
-                       sum(j.own_bytes) over (order by l.ordinal, j.place) - j.own_bytes >= bytes as is_over
+        with jobs as (
+            select l.ordinal, n.*, octet_length(n.value) + coalesce(pg_column_size(n.metadata), 0) + 256 as own_bytes,
+                   n.queue = l.queue and n.kind = any (known_kinds) as is_known
             from unnest(lines) with ordinality
                 as l(lock_key, queue, kind, priority, turn, due_at, ready_at, head_place, held_by, fence, claimed_at,
                      waiting_since, ordinal)
             left join lateral (
-                select r.*
-                from (
-                    select n.*, octet_length(n.value) + coalesce(pg_column_size(n.metadata), 0) + 256 as own_bytes,
-                           sum(octet_length(n.value) + coalesce(pg_column_size(n.metadata), 0) + 256) over before
-                               as bytes_before,
-                           sum(n.duration_ms) over before as ms_before,
-                           bool_and(n.queue = l.queue and n.kind = any (known_kinds)) over upto as is_ours
-                    from (
-                        select m.id, m.place, m.kind, m.value, m.queue, m.duration_ms, m.lock_ttl_ms, m.attempt,
-                               m.max_attempts, m.timeout_ms, m.metadata, m.traceparent,
-                               m.cancel_requested_at is not null as is_cancelled
-                        from holdfast.jobs m
-                        where m.lock_key = l.lock_key and m.place >= l.head_place
-                        order by m.place
-                        limit run_limit) n
-                    window upto as (order by n.place),
-                        before as (order by n.place rows between unbounded preceding and 1 preceding)) r
-                where r.is_ours and coalesce(r.bytes_before, 0) < line_bytes and coalesce(r.ms_before, 0) <= run_ms) j on true),
+                select m.id, m.place, m.kind, m.value, m.queue, m.duration_ms, m.lock_ttl_ms, m.attempt, m.max_attempts,
+                       m.timeout_ms, m.metadata, m.traceparent, m.cancel_requested_at is not null as is_cancelled
+                from holdfast.jobs m
+                where m.lock_key = l.lock_key and m.place >= l.head_place
+                order by m.place
+                limit run_limit) n on true),
+        runs as materialized (
+            select r.*, r.is_ours and sum(case when r.is_ours then r.own_bytes end) over (order by r.ordinal, r.place)
+                       - r.own_bytes >= bytes as is_over
+            from (
+                select j.*, sum(j.own_bytes) over before as bytes_before, sum(j.duration_ms) over before as ms_before,
+                       coalesce(j.is_known and coalesce(bool_and(j.is_known) over before, true), false) as is_ours
+                from jobs j
+                window before as (
+                    partition by j.ordinal order by j.place rows between unbounded preceding and 1 preceding)) r
+            -- The first of each line is kept, ours or not.
+            where r.bytes_before is null
+                or (r.is_ours and r.bytes_before < line_bytes and r.ms_before <= run_ms)),
         -- Lines whose first job is over the budget go back, and keep their turns.
         given_back as (
             update holdfast.key_lines k
@@ -104,8 +104,8 @@ begin
                (lines[r.ordinal]).turn,
                (extract(epoch from now_ - (lines[r.ordinal]).waiting_since) * 1000000)::bigint,
                (extract(epoch from now_ - (lines[r.ordinal]).ready_at) * 1000000)::bigint,
-               r.id, r.place, case when r.id is not null then nextval('holdfast.fence') end, r.kind, r.value,
-               r.duration_ms, r.lock_ttl_ms, r.attempt, r.max_attempts, r.timeout_ms, r.metadata::text, r.traceparent,
+               case when r.is_ours then r.id end, r.place, case when r.is_ours then nextval('holdfast.fence') end, r.kind,
+               case when r.is_ours then r.value end, r.duration_ms, r.lock_ttl_ms, r.attempt, r.max_attempts, r.timeout_ms, r.metadata::text, r.traceparent,
                r.is_cancelled
         from (select * from runs where not is_over order by ordinal, place) r;
 end
@@ -155,27 +155,36 @@ begin
     if false = any (l_frees) then
         mine := array(
             select l.ordinal
-            from unnest(l_keys, l_fences, l_frees) with ordinality as l(lock_key, fence, frees, ordinal)
+            from generate_series(1, n) as l(ordinal)
             cross join lateral (
-                select from holdfast.key_lines k where k.held_by = worker and k.fence = l.fence for key share skip locked) k
-            where not l.frees);
+                select
+                from holdfast.key_lines k
+                where k.held_by = worker and k.fence = l_fences[l.ordinal]
+                for key share skip locked) k
+            where not l_frees[l.ordinal]);
     end if;
     if true = any (l_frees) then
         if waits then
             perform set_config('lock_timeout', '100ms', true);
             mine := mine || array(
                 select l.ordinal
-                from unnest(l_keys, l_fences, l_frees) with ordinality as l(lock_key, fence, frees, ordinal)
+                from generate_series(1, n) as l(ordinal)
                 cross join lateral (
-                    select from holdfast.key_lines k where k.held_by = worker and k.fence = l.fence for update) k
-                where l.frees);
+                    select
+                    from holdfast.key_lines k
+                    where k.held_by = worker and k.fence = l_fences[l.ordinal]
+                    for update) k
+                where l_frees[l.ordinal]);
         else
             mine := mine || array(
                 select l.ordinal
-                from unnest(l_keys, l_fences, l_frees) with ordinality as l(lock_key, fence, frees, ordinal)
+                from generate_series(1, n) as l(ordinal)
                 cross join lateral (
-                    select from holdfast.key_lines k where k.held_by = worker and k.fence = l.fence for update skip locked) k
-                where l.frees);
+                    select
+                    from holdfast.key_lines k
+                    where k.held_by = worker and k.fence = l_fences[l.ordinal]
+                    for update skip locked) k
+                where l_frees[l.ordinal]);
         end if;
     end if;
     all_mine := cardinality(mine) = n;
@@ -183,9 +192,9 @@ begin
     if not all_mine then
         stale := array(
             select l.ordinal
-            from unnest(l_keys, l_fences) with ordinality as l(lock_key, fence, ordinal)
+            from generate_series(1, n) as l(ordinal)
             where l.ordinal <> all (mine) and not exists (
-                select from holdfast.key_lines k where k.held_by = worker and k.fence = l.fence));
+                select from holdfast.key_lines k where k.held_by = worker and k.fence = l_fences[l.ordinal]));
     end if;
     -- What a call that got no answer has committed: a part of a run, which left its line held, or what freed its line.
     if in_doubt then
@@ -213,21 +222,21 @@ begin
         all_mine := cardinality(mine) = n;
     end if;
 
-    -- Jobs that are over. Their ids are asked for twice: a plan that joined them would read the whole index.
+    -- Jobs that are over. Their ids are asked for twice: a plan that joined them would read the whole index. What arrives in
+    -- arrays is taken by its ordinal, here and below: to unnest fifteen of them costs more than the rows that they make.
     if f_ids <> '{}' then
         with over as (
             delete from holdfast.jobs j
-            using unnest(f_lines, f_ids, f_states, f_errors, f_fences, f_attempts, f_started_at)
-                as o(line, id, state, error, fence, attempt, started_at)
-            where j.id = o.id and j.id = any (f_ids) and (all_mine or o.line = any (mine))
-            returning j.*, o.state, o.error, o.fence, o.attempt as attempts, o.started_at)
+            using generate_series(1, cardinality(f_ids)) as i
+            where j.id = f_ids[i] and j.id = any (f_ids) and (all_mine or f_lines[i] = any (mine))
+            returning j.*, i)
         insert into holdfast.finished_jobs
             (id, lock_key, kind, value, queue, priority, run_at, duration_ms, lock_ttl_ms, timeout_ms, attempt, max_attempts,
              state, error, fence, worker_id, submitted_at, started_at, finished_at, metadata, traceparent, progress,
              progress_note)
         select o.id, o.lock_key, o.kind, o.value, o.queue, o.priority, o.run_at, o.duration_ms, o.lock_ttl_ms, o.timeout_ms,
-               o.attempts, o.max_attempts, o.state, o.error, o.fence, worker, o.submitted_at, o.started_at,
-               (select clock_timestamp()), o.metadata, o.traceparent, o.progress, o.progress_note
+               f_attempts[o.i], o.max_attempts, f_states[o.i], f_errors[o.i], f_fences[o.i], worker, o.submitted_at,
+               f_started_at[o.i], (select clock_timestamp()), o.metadata, o.traceparent, o.progress, o.progress_note
         from over o;
     end if;
     -- Jobs that are to run again keep their places.
@@ -244,22 +253,18 @@ begin
         insert into holdfast.lock_history
             (at, event, lock_key, job_id, attempt, worker_id, fence, node_set, votes, validity_us, waited_us, held_us, outcome,
              reason)
-        select greatest(least(clock_reads, clock_timestamp()) - e.age_us * interval '1 microsecond', e.not_before),
-               e.event::holdfast.lock_event, l_keys[e.line], e.job_id, e.attempt, worker, e.fence,
-               case when e.votes is not null then set_id end, all_votes[e.votes : e.votes + width - 1], e.validity_us, e.waited_us,
-               e.held_us, e.outcome, e.reason
-        from unnest(e_lines, e_events, e_ages_us, e_not_before, e_jobs, e_attempts, e_fences, e_votes, e_validities_us,
-                    e_waited_us, e_held_us, e_outcomes, e_reasons) with ordinality
-            as e(line, event, age_us, not_before, job_id, attempt, fence, votes, validity_us, waited_us, held_us, outcome,
-                 reason, ordinal)
-        where e.event <> 'acquired' and (all_mine or e.line = any (mine) or e.line = any (stale))
+        select greatest(least(clock_reads, clock_timestamp()) - e_ages_us[i] * interval '1 microsecond', e_not_before[i]),
+               e_events[i]::holdfast.lock_event, l_keys[e_lines[i]], e_jobs[i], e_attempts[i], worker, e_fences[i],
+               case when e_votes[i] is not null then set_id end, all_votes[e_votes[i] : e_votes[i] + width - 1],
+               e_validities_us[i], e_waited_us[i], e_held_us[i], e_outcomes[i], e_reasons[i]
+        from generate_series(1, cardinality(e_lines)) as i
+        where e_events[i] <> 'acquired' and (all_mine or e_lines[i] = any (mine) or e_lines[i] = any (stale))
             -- An event that no end goes with is known by itself.
             and (not in_doubt or not exists (
                 select
                 from holdfast.lock_history x
-                where x.job_id = e.job_id and x.fence = e.fence and x.at >= since
-                    and x.event = e.event::holdfast.lock_event and x.held_us is not distinct from e.held_us))
-        order by e.ordinal;
+                where x.job_id = e_jobs[i] and x.fence = e_fences[i] and x.at >= since
+                    and x.event = e_events[i]::holdfast.lock_event and x.held_us is not distinct from e_held_us[i]));
     end if;
     -- What a stale claim wanted to record was refused.
     if stale <> '{}' then
@@ -278,65 +283,63 @@ begin
     -- the clock shows now less its age, so it is never before the true one.
     if 'acquired' = any (e_events) then
         with holds as materialized (
-            select e.*, s.there, s.fences, s.gone
-            from unnest(e_lines, e_events, e_ages_us, e_not_before, e_jobs, e_attempts, e_fences, e_tokens, e_votes,
-                        e_validities_us, e_waited_us, e_held_us, e_reasons, e_serves_from, e_serves_upto) with ordinality
-                as e(line, event, age_us, not_before, job_id, attempt, fence, token, votes, validity_us, waited_us, held_us,
-                     reason, serves_from, serves_upto, ordinal)
+            -- Most holds serve one job.
+            select i, case when j.is_there then array[e_jobs[i]] end as there, null::bigint[] as fences,
+                   case when j.is_there is null then array[e_jobs[i]] end as gone
+            from generate_series(1, cardinality(e_lines)) as i
+            left join lateral (
+                select true as is_there from holdfast.jobs o where o.id = e_jobs[i] limit 1) j on true
+            where e_serves_from[i] is null and e_events[i] = 'acquired' and (all_mine or e_lines[i] = any (mine))
+            union all
+            select i, s.there, s.fences, s.gone
+            from generate_series(1, cardinality(e_lines)) as i
             cross join lateral (
                 select array_agg(w.id order by w.ordinal) filter (where j.is_there) as there,
                        array_agg(w.fence order by w.ordinal) filter (where j.is_there) as fences,
                        array_agg(w.id order by w.ordinal) filter (where j.is_there is null) as gone
-                from (
-                    select u.*
-                    from unnest(all_jobs[e.serves_from : e.serves_upto], all_fences[e.serves_from : e.serves_upto])
-                        with ordinality as u(id, fence, ordinal)
-                    where e.serves_from is not null
-                    union all
-                    select e.job_id, e.fence, 1 where e.serves_from is null) w
+                from unnest(all_jobs[e_serves_from[i] : e_serves_upto[i]], all_fences[e_serves_from[i] : e_serves_upto[i]])
+                    with ordinality as w(id, fence, ordinal)
                 left join lateral (
                     select true as is_there from holdfast.jobs o where o.id = w.id limit 1) j on true) s
-            where e.event = 'acquired' and (all_mine or e.line = any (mine))),
+            where e_serves_from[i] is not null and e_events[i] = 'acquired' and (all_mine or e_lines[i] = any (mine))),
+        timed as materialized (
+            select h.*, e_lines[h.i] as line, h.there[1] = e_jobs[h.i] as begins,
+                   greatest(clock_timestamp() - e_ages_us[h.i] * interval '1 microsecond', e_not_before[h.i]) as at
+            from holds h),
         acquired as (
             insert into holdfast.lock_history
                 (at, event, lock_key, job_id, attempt, worker_id, fence, token_digest, node_set, votes, validity_us, waited_us,
                  held_us, reason, jobs, fences)
-            select greatest(clock_timestamp() - h.age_us * interval '1 microsecond', h.not_before), 'acquired',
-                   l_keys[h.line], h.job_id, h.attempt, worker, h.fence,
-                   substr(sha256(convert_to(h.token, 'UTF8')), 1, 8), case when h.votes is not null then set_id end,
-                   all_votes[h.votes : h.votes + width - 1], h.validity_us, h.waited_us, h.held_us, h.reason,
+            select h.at, 'acquired', l_keys[h.line], e_jobs[h.i], e_attempts[h.i], worker, e_fences[h.i],
+                   substr(sha256(convert_to(e_tokens[h.i], 'UTF8')), 1, 8),
+                   case when e_votes[h.i] is not null then set_id end, all_votes[e_votes[h.i] : e_votes[h.i] + width - 1],
+                   e_validities_us[h.i], e_waited_us[h.i], e_held_us[h.i], e_reasons[h.i],
                    case when cardinality(h.there) > 1 then h.there end, case when cardinality(h.there) > 1 then h.fences end
-            from holds h
-            where h.there[1] = h.job_id
-            order by h.ordinal
-            returning fence, at)
-        select array_agg(h.line order by h.line) as lines, array_agg(a.at order by h.line) as times,
-               array_agg(array_to_string(h.gone, ' ') order by h.line) as gone
+            from timed h
+            where h.begins)
+        select array_agg(h.line), array_agg(case when h.begins then h.at end), array_agg(array_to_string(h.gone, ' '))
         into started
-        from holds h
-        left join acquired a on a.fence = h.fence;
+        from timed h;
     end if;
 
     -- Lines move on to their next job, and draw a turn, or wait; those that are empty go. The search from the last place that
     -- is settled walks over no dead rows.
     if true = any (l_frees) then
         with next as materialized (
-            select l.ordinal, l.lock_key, l.delay_us as delay_us, l.kept_out, t.line, t.priority as line_priority,
-                   h.place, h.queue, h.kind, h.priority
-            from unnest(l_keys, l_fences, l_frees, l_past_places, l_delays_us, l_kept_out) with ordinality
-                as l(lock_key, fence, frees, past_place, delay_us, kept_out, ordinal)
+            select l.ordinal, t.line, t.priority as line_priority, h.place, h.queue, h.kind, h.priority
+            from generate_series(1, n) as l(ordinal)
             cross join lateral (
                 select k.ctid as line, k.priority
                 from holdfast.key_lines k
-                where k.held_by = worker and k.fence = l.fence
+                where k.held_by = worker and k.fence = l_fences[l.ordinal]
                 limit 1) t
             left join lateral (
                 select j.place, j.queue, j.kind, j.priority
                 from holdfast.jobs j
-                where j.lock_key = l.lock_key and j.place > l.past_place
+                where j.lock_key = l_keys[l.ordinal] and j.place > l_past_places[l.ordinal]
                 order by j.place
                 limit 1) h on true
-            where l.frees and (all_mine or l.ordinal = any (mine))),
+            where l_frees[l.ordinal] and (all_mine or l.ordinal = any (mine))),
         emptied as (
             delete from holdfast.key_lines k using next e where k.ctid = e.line and e.place is null),
         freed as (
@@ -344,11 +347,12 @@ begin
             set held_by = null, head_place = e.place, queue = e.queue, kind = e.kind,
                 -- Where all jobs have one priority, there is nothing to look for.
                 priority = case when e.priority = e.line_priority then k.priority
-                    else holdfast.best_priority(e.lock_key, e.place) end,
-                turn = case when e.delay_us > 0 then null else nextval('holdfast.turn') end,
-                due_at = case when e.delay_us > 0 then clock_timestamp() + e.delay_us * interval '1 microsecond' end,
+                    else holdfast.best_priority(l_keys[e.ordinal], e.place) end,
+                turn = case when l_delays_us[e.ordinal] > 0 then null else nextval('holdfast.turn') end,
+                due_at = case when l_delays_us[e.ordinal] > 0
+                    then clock_timestamp() + l_delays_us[e.ordinal] * interval '1 microsecond' end,
                 ready_at = clock_timestamp(),
-                waiting_since = case when e.kept_out then coalesce(k.waiting_since, clock_timestamp()) end
+                waiting_since = case when l_kept_out[e.ordinal] then coalesce(k.waiting_since, clock_timestamp()) end
             from next e
             where k.ctid = e.line and e.place is not null
             returning e.ordinal)

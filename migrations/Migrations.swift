@@ -37,12 +37,22 @@ extension String {
     }
 
     fileprivate var plantingInWork: String {
-        planting(.settleWithoutFence, "k.held_by = worker and k.fence = l.fence", "k.lock_key = l.lock_key")
-            .planting(.lostWakeup, "l.delay_us as delay_us", "900000000000000 as delay_us")
-            .planting(
-                .freeingWithWeakLock,
-                "k.held_by = worker and k.fence = l.fence for update skip locked",
-                "k.held_by = worker and k.fence = l.fence for key share skip locked"
-            )
+        planting(
+            .settleWithoutFence,
+            "k.held_by = worker and k.fence = l_fences[l.ordinal]",
+            "k.lock_key = l_keys[l.ordinal]"
+        )
+        .planting(.lostWakeup, "l_delays_us[e.ordinal]", "900000000000000")
+        .planting(
+            .freeingWithWeakLock,
+            """
+            k.fence = l_fences[l.ordinal]
+                                for update skip locked
+            """,
+            """
+            k.fence = l_fences[l.ordinal]
+                                for key share skip locked
+            """
+        )
     }
 }

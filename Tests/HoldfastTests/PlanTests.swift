@@ -62,7 +62,7 @@ struct PlanTests {
             let isFound = allowed.contains { scan.condition.contains($0) || scan.node.contains($0) }
             #expect(isFound, "\(scan)")
             // A key leads over all dead versions of its line: what each job needs looks for the claim's number, or a turn.
-            let isOfEachJob = ["worker", "l.fence", "p.floor"].contains { scan.statement.contains($0) }
+            let isOfEachJob = ["worker", "l_fences", "p.floor"].contains { scan.statement.contains($0) }
             #expect(!isOfEachJob || !scan.condition.contains("(lock_key =") || scan.table == "jobs", "\(scan)")
         }
         #expect(seen == ["key_lines", "jobs"])
