@@ -411,10 +411,13 @@ $$;
 comment on function holdfast.history_writers() is 'The transactions that have written history, or are about to.';
 
 create function holdfast.seal_history(most integer default 20000) returns integer
-language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp
+set jit = off set max_parallel_workers_per_gather = 0 as $$
 declare
     mark    holdfast.history_sealing;
     after   bigint;
+    until   bigint;
+    span    bigint := greatest(most, 1);
     portion record;
     upto    bigint;
     new     holdfast.history_seals;
@@ -435,39 +438,42 @@ begin
         return 0;
     end if;
     select coalesce(max(s.upto_id), 0) into after from holdfast.history_seals s;
+    -- A span of ids, not a number of rows: the index by blocks knows no order, so the lowest so many of a history that
+    -- nobody has sealed for long would be looked for among all of it, each time. A span without rows, where ids were
+    -- skipped, is widened.
     upto := after;
-    -- A seal is for at most 1000 rows of a day. Seals of the same rows' days have the same ids as their bounds.
-    for portion in
-        with unsealed as materialized (
-            select d.*, (row_number() over (order by d.id) - 1) / 1000 as place
+    until := after;
+    while sealed = 0 and until < mark.upto_id loop
+        until := least(mark.upto_id, after + span);
+        span := span * 2;
+        -- A seal is for at most 1000 rows of a day. Seals of the same rows' days have the same ids as their bounds.
+        for portion in
+            -- What is aggregated comes in order, so nothing is sorted once more for each aggregate.
+            select u.day, array_agg(u.id) as ids, string_agg(substr(u.digest, 1, 8), '') as digests,
+                   sha256(string_agg(u.digest, '')) as rows_hash, max(max(u.id)) over (partition by u.place) as last_id,
+                   u.place = max(u.place) over () as is_last
             from (
-                select *
-                from holdfast.history_digests h
-                where h.id > after and h.id <= mark.upto_id
-                order by h.id
-                limit most) d)
-        select u.day, array_agg(u.id order by u.id) as ids,
-               string_agg(substr(u.digest, 1, 8), '' order by u.id) as digests,
-               sha256(string_agg(u.digest, '' order by u.id)) as rows_hash,
-               max(max(u.id)) over (partition by u.place) as last_id,
-               u.place = max(u.place) over () and sum(count(*)) over () < most as is_last
-        from unsealed u
-        group by u.place, u.day
-        order by u.place, u.day
-    loop
-        if portion.ids[1] > upto then after := upto; end if;
-        upto := case when portion.is_last then mark.upto_id else portion.last_id end;
-        new.kind := 'sealed';
-        new.day := portion.day;
-        new.ids := portion.ids;
-        new.digests := portion.digests;
-        new.rows_hash := portion.rows_hash;
-        new.after_id := after;
-        new.upto_id := upto;
-        perform holdfast.append_seal(new);
-        sealed := sealed + cardinality(new.ids);
+                select d.id, d.day, d.digest, (d.id - after - 1) / 1000 as place
+                from holdfast.history_digests d
+                where d.id > after and d.id <= until
+                order by place, d.day, d.id) u
+            group by u.place, u.day
+            order by u.place, u.day
+        loop
+            if portion.ids[1] > upto then after := upto; end if;
+            upto := case when portion.is_last then until else portion.last_id end;
+            new.kind := 'sealed';
+            new.day := portion.day;
+            new.ids := portion.ids;
+            new.digests := portion.digests;
+            new.rows_hash := portion.rows_hash;
+            new.after_id := after;
+            new.upto_id := upto;
+            perform holdfast.append_seal(new);
+            sealed := sealed + cardinality(new.ids);
+        end loop;
     end loop;
-    if sealed < most then delete from holdfast.history_sealing; end if;
+    if until = mark.upto_id then delete from holdfast.history_sealing; end if;
     return sealed;
 end
 $$;
