@@ -150,6 +150,7 @@ package final class Worker: Service {
         var nextGiveUp = ContinuousClock.now
         var doubtUntil = ContinuousClock.now
         var floors = ClaimFloors()
+        var budget = ClaimBudget(configuration)
         var notice = QuorumNotice()
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
@@ -159,7 +160,13 @@ package final class Worker: Service {
                 let hasQuorum = redlock.hasQuorum
                 notice.note(hasQuorum, logger)
                 guard hasQuorum else { continue }
-                let limit = min(free, Self.claimLimit)
+                let share = budget.next(
+                    free: free,
+                    running: running.slots,
+                    jobs: running.jobs(since: .now - configuration.runTimeSlice),
+                    limit: Self.claimLimit
+                )
+                guard let share else { continue }
                 if ContinuousClock.now >= nextGiveUp {
                     // Nothing is being claimed now, so what is held and does not run is of a claim that got no answer.
                     guard await giveUpOthers(id, running, logger) else { continue }
@@ -168,18 +175,19 @@ package final class Worker: Service {
                 }
                 let start = DefaultTracerClock.now
                 let mostBytes = min(bytes, JobStore.claimBytes)
-                guard let claims = await claim(for: id, limit, mostBytes, &floors, logger) else {
+                guard let claims = await claim(for: id, share, mostBytes, &floors, logger) else {
                     nextGiveUp = .now
                     doubtUntil = .now + Self.giveUpInterval.usual
                     continue
                 }
                 running.begin(claims)
+                budget.claimed(lines: claims.count, jobs: claims.reduce(0) { $0 + $1.jobs.count }, of: share)
                 metrics.claimed(claims)
                 if JobTrace.isOn { for claim in claims { claim.trace(since: start) } }
                 for claim in claims {
                     group.addTask(executorPreference: executor) { [self] in
                         let settlement = await runner.run(claim) {
-                            running.freeSlot()
+                            running.freeSlot(of: claim)
                             metrics.slotsUsed.decrement()
                             signal.yield()
                         }
@@ -196,7 +204,9 @@ package final class Worker: Service {
                     }
                 }
                 // There may be more.
-                if claims.count == limit || claims.reduce(0, { $0 + $1.bytes }) >= mostBytes / 2 { signal.yield() }
+                if claims.count == share.lines || claims.reduce(0, { $0 + $1.bytes }) >= mostBytes / 2 {
+                    signal.yield()
+                }
             }
             // Shutdown has ended the claiming. The group still awaits what runs.
         }
@@ -204,7 +214,7 @@ package final class Worker: Service {
 
     private func claim(
         for id: WorkerID,
-        _ limit: Int,
+        _ share: ClaimBudget.Share,
         _ bytes: Int,
         _ floors: inout ClaimFloors,
         _ logger: Logger
@@ -214,9 +224,9 @@ package final class Worker: Service {
                 for: id,
                 queues: configuration.queues,
                 kinds: kinds,
-                limit: limit,
-                runLimit: configuration.runLimit,
-                runDuration: configuration.runTimeSlice,
+                limit: share.lines,
+                runLimit: share.runLimit,
+                runDuration: share.runDuration,
                 bytes: bytes,
                 floors: &floors
             )

@@ -10,8 +10,8 @@ public struct WorkerConfiguration: Sendable {
     public var slots = 1000
     /// How many connections to PostgreSQL it opens, besides one that listens and one for heartbeats; default 8.
     public var connections = 8
-    /// The most jobs of one line in one claim, which end with the one that fills 256 KiB; default 64.
-    public var runLimit = 64
+    /// The most jobs of one line in one claim, which end with the one that fills 256 KiB; default 1,024.
+    public var runLimit = 1024
     /// After so long, a run gives its line back although it has jobs left; default 1 s.
     public var runTimeSlice: Duration = .seconds(1)
     /// How often it looks for ready lines when nothing wakes it; default 1 s.

@@ -11,6 +11,8 @@ import Tracing
 final class Attempt: Sendable {
     /// What a job may be declared to take that shares a hold with others.
     static let brief: Duration = .milliseconds(50)
+    /// How long a hold serves one brief job after the other, from its record, before others may have the lock.
+    private static let sharedHold: Duration = .milliseconds(100)
 
     /// In an attempt that is traced, a part of the attempt's span, as its task and its settle are.
     let job: ClaimedJob
@@ -49,14 +51,14 @@ final class Attempt: Sendable {
     /// - Parameters:
     ///   - handedOver: The try for the lock, if the attempt before has made it as it released its hold.
     ///   - followers: Attempts of the jobs behind this one that may run under its hold, one after the other.
-    ///   - mayGoOn: Whether one more may.
+    ///   - mayGoOn: Whether one more may, of a hold whose time is over then.
     ///   - next: The attempt that is to follow at once when so many under this hold have succeeded; `nil` if none is.
     /// - Returns: Whether the next job of the line may run now, how many ran, and the try for the next lock, if it was made.
     @inline(never)
     func run(
         _ handedOver: Try?,
         _ followers: [Attempt],
-        mayGoOn: @escaping @Sendable () -> Bool,
+        mayGoOn: @escaping @Sendable (ContinuousClock.Instant) -> Bool,
         next: (Int) -> Attempt?
     ) async -> Result {
         guard mayBegin else { return Result(mayGoOn: end()) }
@@ -94,7 +96,7 @@ final class Attempt: Sendable {
             }
             let part = job.traced(as: JobTrace.traceparent(in: span, else: job.traceparent))
             let traced = Attempt(part, of: claim, runner: runner, ledger: ledger)
-            return await traced.run(nil, [], { false }, { _ in nil }, span)
+            return await traced.run(nil, [], { _ in false }, { _ in nil }, span)
         }
     }
 
@@ -104,7 +106,7 @@ final class Attempt: Sendable {
     private func run(
         _ handedOver: Try?,
         _ followers: [Attempt],
-        _ mayGoOn: @escaping @Sendable () -> Bool,
+        _ mayGoOn: @escaping @Sendable (ContinuousClock.Instant) -> Bool,
         _ next: (Int) -> Attempt?,
         _ span: (any Span)?
     ) async -> Result {
@@ -147,7 +149,7 @@ final class Attempt: Sendable {
         since start: ContinuousClock.Instant,
         _ followers: [Attempt],
         _ progress: HoldProgress,
-        _ mayGoOn: @escaping @Sendable () -> Bool,
+        _ mayGoOn: @escaping @Sendable (ContinuousClock.Instant) -> Bool,
         _ next: (Int) -> Attempt?,
         _ span: (any Span)?
     ) async -> Result {
@@ -162,9 +164,10 @@ final class Attempt: Sendable {
                 // Written ahead: there is no effect without a record.
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
+                let sliceEnd = runner.clock.now.advanced(by: Self.sharedHold)
                 try await runTask(under: hold, watch, isTraced: span != nil)
                 for follower in followers where progress.serves(follower.job.id) {
-                    guard !watch.isOver, !Task.isCancelled, mayGoOn() else { break }
+                    guard !watch.isOver, !Task.isCancelled, mayGoOn(sliceEnd) else { break }
                     progress.pass(at: runner.clock.now)
                     try await follower.runTask(under: hold, watch, isTraced: false)
                 }

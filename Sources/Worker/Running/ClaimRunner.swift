@@ -5,10 +5,8 @@ import ServiceLifecycle
 
 /// Runs the jobs of a claim in order: brief ones that follow each other under one hold, any other under its own.
 package final class ClaimRunner: Sendable {
-    /// How long a hold serves one brief job after the other before others may have the lock.
-    private static let sharedHold: Duration = .milliseconds(100)
-    /// The most jobs that a hold is said to serve.
-    private static let jobsPerHold = 256
+    /// How many jobs a hold is said to serve: at first, and at most. Each that it does not come to was named for nothing.
+    private static let jobsPerHold = (first: 32, most: 256)
 
     let configuration: WorkerConfiguration
     let redlock: Redlock
@@ -90,17 +88,18 @@ package final class ClaimRunner: Sendable {
     private func attemptAll(_ claim: Claim, _ ledger: RunLedger) async {
         let end = clock.now.advanced(by: configuration.runTimeSlice)
         var index = 0
+        var share = Self.jobsPerHold.first
         var handedOver: Attempt.Try?
         while let attempt = attempt(index, of: claim, ledger) {
-            let followers = followers(of: attempt, at: index, of: claim, ledger)
-            let sliceEnd = min(end, clock.now.advanced(by: Self.sharedHold))
+            let followers = followers(of: attempt, at: index, most: share - 1, of: claim, ledger)
             let start = index
-            let result = await attempt.run(handedOver, followers) { [self] in
-                mayGoOn(claim, ledger, until: sliceEnd)
+            let result = await attempt.run(handedOver, followers) { [self] sliceEnd in
+                mayGoOn(claim, ledger, until: min(end, sliceEnd))
             } next: { count in
                 mayGoOn(claim, ledger, until: end) ? self.attempt(start + count, of: claim, ledger) : nil
             }
             index += result.count
+            share = min(Self.jobsPerHold.most, result.count < share ? result.count + 8 : share * 2)
             handedOver = result.handedOver
             guard result.mayGoOn, index < claim.jobs.count, handedOver != nil || mayGoOn(claim, ledger, until: end)
             else {
@@ -118,10 +117,16 @@ package final class ClaimRunner: Sendable {
 
     /// The attempts that may run under the hold of another: brief ones that follow it and each other.
     @inline(never)
-    private func followers(of attempt: Attempt, at index: Int, of claim: Claim, _ ledger: RunLedger) -> [Attempt] {
+    private func followers(
+        of attempt: Attempt,
+        at index: Int,
+        most: Int,
+        of claim: Claim,
+        _ ledger: RunLedger
+    ) -> [Attempt] {
         guard attempt.mayShare, !JobTrace.isOn else { return [] }
         var followers: [Attempt] = []
-        while followers.count + 1 < Self.jobsPerHold,
+        while followers.count < most,
             let next = self.attempt(index + followers.count + 1, of: claim, ledger), next.mayShare
         {
             followers.append(next)
