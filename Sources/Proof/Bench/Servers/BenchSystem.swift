@@ -50,6 +50,20 @@ struct BenchSystem: Sendable {
     }
 }
 
+extension BenchSystem {
+    /// Processor time that each kind of process has used so far.
+    func cost(with workers: [LocalProcess]) -> JobCost {
+        func microseconds(_ processes: [LocalProcess?]) -> Double {
+            ProcessUsage(of: processes.compactMap { $0?.pid }, withDescendants: true).seconds * 1_000_000
+        }
+        return JobCost(
+            worker: microseconds(workers),
+            postgres: microseconds([database.server.process]),
+            redis: microseconds(nodes.servers.map(\.process))
+        )
+    }
+}
+
 /// Ends the processes that `body` has started: by SIGTERM, or at once when `body` failed.
 func withProcesses<Value>(_ body: (inout [LocalProcess]) async throws -> Value) async throws -> Value {
     var processes: [LocalProcess] = []

@@ -99,13 +99,16 @@ struct Drain: Workload {
         var rates: [Double] = []
         var ceilings: [Double] = []
         var commands: [Double] = []
+        var costs: [JobCost] = []
         var waits: [(lock: Double, commit: Double, write: Double)] = []
         for _ in 0..<options.runs {
             let before = try await system.nodes.commands()
             rates.append(
                 try await rate(system, spread) {
-                    try await system.withWorkers(processes, slots: slots) { _ in
+                    try await system.withWorkers(processes, slots: slots) { workers in
+                        let before = system.cost(with: workers)
                         try await system.database.finishAll(within: .seconds(600))
+                        costs.append((system.cost(with: workers) - before) / Double(jobs))
                     }
                 }
             )
@@ -120,7 +123,11 @@ struct Drain: Workload {
         var figure = Figure(name, "jobs/s", rates)
         figure.ceiling = Samples(ceilings)
         figure.aims = spread.aims
-        figure.details = [("commandsPerJob", Samples(commands).median)]
+        figure.details = [
+            ("commandsPerJob", Samples(commands).median),
+            ("worker", Samples(costs.map(\.worker)).median), ("postgres", Samples(costs.map(\.postgres)).median),
+            ("redis", Samples(costs.map(\.redis)).median),
+        ]
         if !waits.isEmpty {
             figure.details += [
                 ("lock", Samples(waits.map(\.lock)).median), ("commit", Samples(waits.map(\.commit)).median),
