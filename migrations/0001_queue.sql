@@ -217,6 +217,11 @@ comment on column holdfast.queues.depth_at is 'When that was.';
 create sequence holdfast.worker_id_seq as bigint;
 comment on sequence holdfast.worker_id_seq is 'Ids of worker processes; never used twice.';
 
+create sequence holdfast.beat as bigint;
+comment on sequence holdfast.beat is
+    'Heartbeats of workers. No number is given twice, so one who was taken for dead and comes back has a beat that nobody '
+    'has seen.';
+
 create table holdfast.workers (
     id                 bigint      not null,
     name               text        not null,
@@ -225,7 +230,7 @@ create table holdfast.workers (
     slots              integer     not null,
     nodes_without_vote text[]      not null default '{}',
     started_at         timestamptz not null default clock_timestamp(),
-    beat               bigint      not null default 0,
+    beat               bigint      not null default nextval('holdfast.beat'),
     beat_at            timestamptz not null default clock_timestamp(),
     constraint workers_pkey primary key (id)
 );
@@ -240,7 +245,7 @@ comment on column holdfast.workers.slots is 'How many tasks it runs at once.';
 comment on column holdfast.workers.nodes_without_vote is
     'The lock nodes that have no vote for this worker, as of its last beat: it is not connected to them, or they are in quarantine.';
 comment on column holdfast.workers.started_at is 'When it first registered.';
-comment on column holdfast.workers.beat is 'How many heartbeats it has made: that it rises says that the worker lives.';
+comment on column holdfast.workers.beat is 'The number of its last heartbeat: that it changes says that the worker lives.';
 comment on column holdfast.workers.beat_at is 'When the last one was, by the database''s clock. It is shown; nothing is decided by it.';
 
 create table holdfast.duties (

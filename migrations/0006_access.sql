@@ -88,7 +88,7 @@ grant select on holdfast.jobs, holdfast.key_lines, holdfast.queues, holdfast.orp
 grant update (progress, progress_note) on holdfast.jobs to holdfast_worker;
 grant select, insert, update, delete on holdfast.workers to holdfast_worker;
 grant select, delete on holdfast.idempotency_keys to holdfast_worker;
-grant usage on sequence holdfast.worker_id_seq to holdfast_worker;
+grant usage on sequence holdfast.worker_id_seq, holdfast.beat to holdfast_worker;
 grant execute on function
     holdfast.claim(bigint, text[], text[], integer[], bigint[], integer, text[], integer, bigint, bigint, bigint),
     holdfast.settle(

@@ -107,14 +107,18 @@ struct RescueTests {
             slots: 3,
             nodesWithoutVote: ["r1"]
         )
-        for beat in 0...2 {
+        var last: Int64 = -1
+        let others = try await database.column(Int64.self, "select beat from holdfast.workers")
+        for _ in 0...2 {
             let pulse = try await registry.heartbeat(worker, description)
-            #expect(pulse.beats == [other: 0] && !pulse.hasOrphans)
+            #expect(pulse.beats == [other: others[0]] && !pulse.hasOrphans)
             let row = try await database.run(
                 "select beat, queues, kinds, slots, nodes_without_vote from holdfast.workers where id = $1",
                 [.int64(worker.rawValue)]
             )
-            #expect(try row[0].decode(Int.self, at: 0) == beat)
+            let beat = try row[0].decode(Int64.self, at: 0)
+            #expect(beat > last)
+            last = beat
             #expect(try row[0].decode([String].self, at: 1) == ["default", "other"])
             #expect(try row[0].decode([String].self, at: 2) == ["mail"])
             #expect(try row[0].decode(Int.self, at: 3) == 3)
@@ -133,8 +137,21 @@ struct RescueTests {
         let pulse = try await registry.heartbeat(one, .init(name: "one", queues: [], kinds: [], slots: 1))
         try await registry.heartbeat(other, .init(name: "other", queues: [], kinds: [], slots: 1))
         #expect(try await registry.bury(pulse.beats).isEmpty)
-        #expect(try await registry.bury([other: 1]).map(\.id) == [other])
+        let now = try await registry.heartbeat(one, .init(name: "one", queues: [], kinds: [], slots: 1))
+        #expect(try await registry.bury(now.beats).map(\.id) == [other])
         #expect(try await database.column(Int64.self, "select id from holdfast.workers") == [one.rawValue])
+    }
+
+    @Test
+    func `a worker that was buried and comes back has a beat that nobody has seen`() async throws {
+        let (one, other) = (try await database.makeWorker(), try await database.makeWorker())
+        let description = WorkerRegistry.Description(name: "one", queues: [], kinds: [], slots: 1)
+        let seen = try await registry.heartbeat(one, description).beats
+        #expect(try await registry.bury(seen).map(\.id) == [other])
+        // Its first heartbeat after that is as its first of all.
+        try await registry.heartbeat(other, description)
+        #expect(try await registry.heartbeat(one, description).beats[other] != seen[other])
+        #expect(try await registry.bury(seen).isEmpty)
     }
 
     @Test

@@ -15,7 +15,7 @@ enum WorkerStatements {
                 insert into holdfast.workers (id, name, queues, kinds, slots, nodes_without_vote)
                 values ($1, $2, $3, $4, $5, $6)
                 on conflict (id) do update
-                    set beat = workers.beat + 1, beat_at = clock_timestamp(),
+                    set beat = excluded.beat, beat_at = clock_timestamp(),
                         nodes_without_vote = excluded.nodes_without_vote)
             select w.id, w.beat, (select exists (select from holdfast.orphans)) as has_orphans
             from (select set_config('synchronous_commit', 'off', true)) s
