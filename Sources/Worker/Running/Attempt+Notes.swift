@@ -129,6 +129,10 @@ extension Attempt {
         } else {
             noteEnd(of: hold, since: part.start, at: part.end, outcome, votes, begun: begun)
         }
+        // Lost while it was being recorded, as when the database is away: that is no fault of the job's.
+        if case .lost = outcome, !part.hasBegun {
+            return conclude(.outage("the lock was lost before the task started"), startedAt: nil)
+        }
         return conclude(outcome, startedAt: part.startedAt)
     }
 

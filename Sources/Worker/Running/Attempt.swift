@@ -165,11 +165,11 @@ final class Attempt: Sendable {
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
                 let sliceEnd = runner.clock.now.advanced(by: Self.sharedHold)
-                try await runTask(under: hold, watch, isTraced: span != nil)
+                try await runTask(under: hold, watch, progress, isTraced: span != nil)
                 for follower in followers where progress.serves(follower.job.id) {
                     guard !watch.isOver, !Task.isCancelled, mayGoOn(sliceEnd) else { break }
                     progress.pass(at: runner.clock.now)
-                    try await follower.runTask(under: hold, watch, isTraced: false)
+                    try await follower.runTask(under: hold, watch, progress, isTraced: false)
                 }
                 if !isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
             }
@@ -202,8 +202,14 @@ final class Attempt: Sendable {
     }
 
     /// Runs the job's task; its limit counts from here.
-    private func runTask(under hold: Hold, _ watch: Watch, isTraced: Bool) async throws {
+    private func runTask(
+        under hold: Hold,
+        _ watch: Watch,
+        _ progress: HoldProgress,
+        isTraced: Bool
+    ) async throws {
         try Task.checkCancellation()
+        progress.beginTask()
         watch.setLimit(runner.clock.now.advanced(by: job.timeout ?? job.duration + runner.configuration.grace))
         do {
             try await runner.work.tasks.run(job.id, watch) { try await runHandler(context(hold), isTraced: isTraced) }

@@ -7,6 +7,8 @@ final class HoldProgress: Sendable {
     private struct State {
         /// When the part of the job that runs began.
         var start: ContinuousClock.Instant
+        /// Whether its task has begun.
+        var hasBegun = false
         /// The parts of those before it.
         var passed: [(start: ContinuousClock.Instant, end: ContinuousClock.Instant)] = []
         var recorded: HoldReceipt?
@@ -27,6 +29,9 @@ final class HoldProgress: Sendable {
     /// Says that the hold is recorded.
     func begin(_ hold: HoldReceipt) { state.withLock { $0.recorded = hold } }
 
+    /// Says that the task of the job whose part this is begins.
+    func beginTask() { state.withLock { $0.hasBegun = true } }
+
     /// Whether a job was there when the hold was recorded.
     func serves(_ job: JobID) -> Bool { state.withLock { $0.recorded.map { !$0.gone.contains(job) } ?? true } }
 
@@ -35,6 +40,7 @@ final class HoldProgress: Sendable {
         state.withLock { state in
             state.passed.append((state.start, now))
             state.start = now
+            state.hasBegun = false
         }
     }
 
@@ -53,11 +59,12 @@ final class HoldProgress: Sendable {
     func parts(endingAt end: ContinuousClock.Instant) -> (parts: [HoldPart], recorded: HoldReceipt?) {
         state.withLock { state in
             let recorded = state.recorded
-            let parts = (state.passed + [(state.start, max(end, state.start))]).map { start, end in
+            var parts = (state.passed + [(state.start, max(end, state.start))]).map { start, end in
                 // Counted from what was recorded, so not before the true time.
                 let startedAt = recorded.map { $0.at.advanced(by: acquiredAt.duration(to: start)) }
                 return HoldPart(start: start, end: end, startedAt: startedAt)
             }
+            parts[parts.count - 1].hasBegun = state.hasBegun
             return (parts, recorded)
         }
     }
@@ -69,4 +76,6 @@ struct HoldPart: Sendable {
     let end: ContinuousClock.Instant
     /// When it began, by the database's clock; `nil` when the hold was not recorded.
     let startedAt: PostgresTimestamp?
+    /// Whether the job's task has begun; one that passed its hold on has.
+    var hasBegun = true
 }
