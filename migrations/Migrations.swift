@@ -44,6 +44,17 @@ extension String {
         )
         .planting(.lostWakeup, "l_delays_us[e.ordinal]", "900000000000000")
         .planting(
+            .turnDrawnTwice,
+            "turn = case when l_delays_us[e.ordinal] > 0 then null else nextval('holdfast.turn') end",
+            "turn = case when l_delays_us[e.ordinal] > 0 then null else (select s.last_value from holdfast.turn s) end"
+        )
+        .planting(.claimsOutOfOrder, "            order by k.turn\n", "            order by k.turn desc\n")
+        .planting(
+            .rescueByClock,
+            "        select id from holdfast.workers) w) gap",
+            "        select id from holdfast.workers where beat_at > clock_timestamp() - interval '5 seconds') w) gap"
+        )
+        .planting(
             .freeingWithWeakLock,
             """
             k.fence = l_fences[l.ordinal]

@@ -17,6 +17,10 @@ package struct Violation: Sendable, Equatable, CustomStringConvertible {
         case open = "every hold has ended, or its validity has"
         case robbed = "no foreign lock was removed"
         case disorder = "the queue is in order"
+        case turns = "lines are claimed in the order of their turns"
+        case slice = "a hold serves others for no longer than its slice"
+        case livesOn = "no worker that lives is given up"
+        case attempts = "no attempt counts that was nobody's fault"
     }
 
     package let rule: Rule

@@ -10,9 +10,10 @@ struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run locks and workers in a virtual world, many thousand times.",
         discussion: """
-            Redlock, the watchdog of its holds and what a worker does with a claim run as they are, on virtual clocks that \
-            drift, over nodes, networks and processes that fail. Each run follows from its seed alone: --seed N --runs 1 --trace tells one again. Exits with \
-            1 on any violation.
+            Redlock, the watchdog of its holds, what a worker does with a claim and how it sees that another is dead run \
+            as they are, on virtual clocks that drift, over nodes, networks, processes and a database that fail. Each run \
+            follows from its seed alone: --seed N --runs 1 --trace tells one again. Prints which outcomes came while which \
+            faults were felt. Exits with 1 on any violation.
             """
     )
 
@@ -51,6 +52,7 @@ struct Simulate: ParsableCommand {
         }
         while group.wait(timeout: .now() + 10) == .timedOut { print("  \(trials.summary(since: start))") }
         print(trials.summary(since: start))
+        print(trials.coverage.table)
         guard let (seed, violations) = trials.firstFailure else {
             return print("No violation; digest \(trials.digest).")
         }
@@ -71,6 +73,7 @@ private final class Trials: Sendable {
         var holds = 0
         /// Of all runs, in any order.
         var digest: UInt64 = 0
+        var coverage = Coverage()
         var failure: (seed: UInt64, violations: [Violation])?
     }
 
@@ -99,6 +102,7 @@ private final class Trials: Sendable {
             state.steps += outcome.steps
             state.holds += outcome.holds
             state.digest &+= outcome.digest
+            state.coverage.add(outcome.coverage)
             // The lowest seed, whichever thread was first.
             if !outcome.violations.isEmpty, seed < state.failure?.seed ?? .max {
                 state.failure = (seed, outcome.violations)
@@ -108,6 +112,9 @@ private final class Trials: Sendable {
 
     /// The same for the same seeds, whichever threads they ran on.
     var digest: String { String(state.withLock(\.digest), radix: 16) }
+
+    /// What the runs have reached.
+    var coverage: Coverage { state.withLock(\.coverage) }
 
     var firstFailure: (seed: UInt64, violations: [Violation])? { state.withLock(\.failure) }
 

@@ -38,6 +38,25 @@
     /// A client is answered before the commit of its job is on disk.
     case replyBeforeCommit = "reply-before-commit"
 
+    /// A hold that serves several jobs is recorded with its first only, and the others' tasks begin all the same.
+    case sharedHoldUnrecorded = "shared-hold-unrecorded"
+    /// A hold serves brief jobs of its key as long as there are any, and nobody else gets the lock.
+    case endlessSlice = "endless-slice"
+    /// A line that becomes ready gets the turn that was drawn last.
+    case turnDrawnTwice = "turn-drawn-twice"
+    /// The line that became ready last is claimed first.
+    case claimsOutOfOrder = "claims-out-of-order"
+    /// A worker is dead when its last beat is old by the database's clock.
+    case rescueByClock = "rescue-by-clock"
+    /// A worker is dead when its beat is seen for the second time.
+    case rescueAtFirstSight = "rescue-at-first-sight"
+    /// An attempt's limit counts from its lock's acquisition, and not from its task's start.
+    case limitFromAcquisition = "limit-from-acquisition"
+    /// An attempt counts that met an outage.
+    case outageCounted = "outage-counted"
+    /// A lock node that answers with an error has voted for the lock.
+    case errorIsVote = "error-is-vote"
+
     #if DEBUG
         package static let variable = "HOLDFAST_PLANTED_BUG"
 

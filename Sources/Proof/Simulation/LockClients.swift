@@ -8,6 +8,7 @@ final class LockClients: Program, @unchecked Sendable {
     private static let keys = [LockKey(stored: "a"), LockKey(stored: "b")]
 
     let seats: Int
+    let needsDatabase = false
     // Unowned: the world has it, and outlives it.
     private unowned let world: World
     /// Of each seat.
@@ -46,6 +47,7 @@ final class LockClients: Program, @unchecked Sendable {
                     }
                 }
                 judge.ends(number)
+                world.reached("lock: \(Self.name(of: result))")
                 await machine.redlock.release(hold)
                 try result.get()
                 jobsLeft[seat] -= 1
@@ -68,6 +70,14 @@ final class LockClients: Program, @unchecked Sendable {
                 let highest = try await world.write(key, hold.fence ?? Fence(0), machine)
                 if highest != nil { throw LockError(.refused, keys: [key]) }
             }
+        }
+    }
+
+    private static func name(of result: Result<Void, any Error>) -> String {
+        switch result {
+        case .success: "released"
+        case .failure(let error as LockError): "\(error.code.rawValue)"
+        case .failure: "outage"
         }
     }
 

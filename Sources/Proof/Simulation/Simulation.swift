@@ -13,6 +13,8 @@ package enum Simulation {
         package let steps: Int
         /// How many holds there were.
         package let holds: Int
+        /// Which outcomes came under which faults.
+        package let coverage: Coverage
     }
 
     /// Runs it; nothing else happens on the thread meanwhile.

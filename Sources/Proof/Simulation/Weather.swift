@@ -22,6 +22,15 @@ struct Weather {
     let wallClockSteps: Int
     /// Whether clocks of lock nodes step forward: locks end early then, and the fence is all that guards.
     let nodeClocksStep: Bool
+    /// How often the database is frozen or away, for how long at most, and how often its clock steps.
+    let databaseFreezes: Int
+    let databaseOutages: Int
+    let longestOutage: Int64
+    let databaseSteps: Int
+    /// How many processes are frozen for longer than it takes to give a worker up.
+    let longFreezes: Int
+    /// Whether every message arrives that is not cut off, and soon.
+    var isCalm: Bool { lost == 0 && slow == 0 }
 
     init(_ random: inout SeededRandom) {
         func upTo(_ most: Int) -> Int { Int.random(in: 0...most, using: &random) }
@@ -40,5 +49,15 @@ struct Weather {
         cuts = upTo(4)
         wallClockSteps = upTo(2)
         nodeClocksStep = upTo(9) == 0
+        // Drawn last, from numbers of their own: simulations of the lock alone, which know none of these faults, stay as
+        // they were.
+        var more = random
+        more = more.split()
+        databaseFreezes = Int.random(in: 0...2, using: &more)
+        databaseOutages = Int.random(in: 0...1, using: &more)
+        // Some are longer than it takes to give a worker up.
+        longestOutage = (Bool.random(using: &more) ? 2500 : 20_000) * Self.millisecond
+        databaseSteps = Int.random(in: 0...2, using: &more)
+        longFreezes = Int.random(in: 0...1, using: &more)
     }
 }

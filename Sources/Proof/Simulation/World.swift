@@ -9,6 +9,8 @@ protocol Program: AnyObject, Sendable {
     var seats: Int { get }
     /// What is left to be done; `nil` when nothing is.
     var left: String? { get }
+    /// Whether the database has more to do than to draw fences: its faults are a part of the simulation then.
+    var needsDatabase: Bool { get }
 
     /// Works at a seat, in a process that may be killed and followed by another.
     func run(_ seat: Int, on machine: Machine) async
@@ -52,7 +54,7 @@ final class World: @unchecked Sendable {
     let judge: Judge
     let configuration: RedlockConfiguration
     let note: (@autoclosure () -> String) -> Void
-    private let database = SimulatedServer()
+    let database: SimulatedDatabase
     private let valueNode = SimulatedServer()
     let values: ValueRegister
     private let weather: Weather
@@ -65,6 +67,9 @@ final class World: @unchecked Sendable {
     private var tasksEnded = 0
     private var lastFence: Int64 = 0
     var holds = 0
+    /// Faults, and until when they are felt.
+    private var felt: [(fault: Coverage.Fault, until: Int64)] = []
+    private var coverage = Coverage()
 
     init(_ random: SeededRandom, _ trace: ((String) -> Void)?) {
         var random = random
@@ -73,6 +78,7 @@ final class World: @unchecked Sendable {
         let schedule = Schedule(random.split())
         self.schedule = schedule
         self.trace = trace
+        database = SimulatedDatabase(schedule)
         note = { text in trace?("\(Double(schedule.now) / 1e9) \(text())") }
         network = Network(schedule, weather)
         var configuration = RedlockConfiguration()
@@ -95,6 +101,7 @@ final class World: @unchecked Sendable {
             )
         }
         self.configuration = configuration
+        if !weather.isCalm { felt.append((.messagesLost, .max)) }
         program = Bool.random(using: &random) ? LockClients(self, &random) : Workers(self, &random)
     }
 
@@ -123,7 +130,8 @@ final class World: @unchecked Sendable {
             violations: violations,
             digest: schedule.digest,
             steps: schedule.steps,
-            holds: holds
+            holds: holds,
+            coverage: coverage
         )
     }
 
@@ -133,10 +141,17 @@ final class World: @unchecked Sendable {
     func askDatabase<Reply: Sendable>(
         from process: SimulatedProcess,
         over way: Way,
+        within deadline: Int64 = 500 * Weather.millisecond,
         _ serve: @escaping () -> Reply
     ) async throws -> Reply {
-        let deadline = 500 * Weather.millisecond
-        return try await network.ask(database, from: process, over: way, within: deadline, mayDouble: false, serve)
+        try await network.ask(database.server, from: process, over: way, within: deadline, mayDouble: false, serve)
+    }
+
+    /// Takes in that something came to an end that may come in different ways under faults.
+    func reached(_ outcome: String) {
+        guard !schedule.isOver else { return }
+        felt.removeAll { $0.until < schedule.now }
+        coverage.note(outcome, during: Set(felt.map(\.fault)))
     }
 
     /// Draws a number from the database's sequence.
@@ -210,38 +225,86 @@ final class World: @unchecked Sendable {
             guard let process = someone?.machine.process else { return }
             let time = time(10, 2500)
             note("process \(process.number) is frozen for \(time)")
+            feel(.processFrozen, for: time)
             schedule.freeze(process, for: time)
         }
         plan(weather.crashes) { [self] in
             guard let (seat, machine) = someone, !machine.process.isGone else { return }
             note("process \(machine.process.number) is killed")
             machine.process.vanish()
-            schedule.at(schedule.now + time(10, 1500)) { [self] in start(seat) }
+            let time = time(10, 1500)
+            // Until it is taken for dead.
+            feel(.processKilled, for: 6000 * Weather.millisecond)
+            schedule.at(schedule.now + time) { [self] in start(seat) }
         }
         plan(weather.nodeFreezes) { [self] in
             let node = someNode
             node.server.frozenUntil = schedule.now + time(10, 2500)
             note("node \(node.number) is frozen until \(node.server.frozenUntil)")
+            feel(.nodeFrozen, for: node.server.frozenUntil - schedule.now)
         }
         plan(weather.nodeRestarts) { [self] in
             let node = someNode
             note("node \(node.number) is restarted")
             node.crash()
-            schedule.at(schedule.now + time(1, 500)) { node.start() }
+            let time = time(1, 500)
+            feel(.nodeRestarted, for: time)
+            schedule.at(schedule.now + time) { node.start() }
         }
         plan(weather.cuts) { [self] in
             guard let machine = someone?.machine else { return }
             let ways = machine.connections.map(\.way) + [machine.toDatabase, machine.toValueNode]
             let end = schedule.now + time(10, 2500)
             note("process \(machine.process.number) is cut off until \(end)")
+            feel(.linkCut, for: end - schedule.now)
             for way in ways where random(0, 1) == 0 { way.cutUntil = end }
         }
         plan(weather.wallClockSteps) { [self] in
             someone?.machine.process.stepWallClock(by: time(-3000, 3000))
+            feel(.wallClock, for: 0)
         }
         // Backwards, a node keeps locks for longer: that does no harm, and always happens.
         plan(1) { [self] in someNode.stepClock(by: time(-2000, 0)) }
-        if weather.nodeClocksStep { plan(2) { [self] in someNode.stepClock(by: time(0, 2000)) } }
+        if weather.nodeClocksStep {
+            plan(2) { [self] in
+                someNode.stepClock(by: time(0, 2000))
+                feel(.nodeClock, for: 0)
+            }
+        }
+        if program?.needsDatabase == true { planForDatabase() }
+    }
+
+    /// What takes longer than a lock lasts: the database is away, or a worker.
+    private func planForDatabase() {
+        plan(weather.databaseFreezes) { [self] in
+            let time = time(10, weather.longestOutage / Weather.millisecond)
+            note("the database is frozen for \(time)")
+            feel(.databaseFrozen, for: time)
+            database.freeze(for: time)
+        }
+        plan(weather.databaseOutages) { [self] in
+            let time = time(10, weather.longestOutage / Weather.millisecond)
+            note("the database is away for \(time)")
+            feel(.databaseAway, for: time)
+            database.takeAway(for: time)
+        }
+        plan(weather.databaseSteps) { [self] in
+            let time = random(0, 2) == 0 ? time(-300_000, 3_600_000) : time(-10_000, 10_000)
+            note("the database's clock steps by \(time)")
+            feel(.databaseClock, for: 0)
+            database.stepClock(by: time)
+        }
+        plan(weather.longFreezes) { [self] in
+            guard let process = someone?.machine.process else { return }
+            let time = time(4000, 9000)
+            note("process \(process.number) is frozen for \(time)")
+            feel(.processFrozen, for: time)
+            schedule.freeze(process, for: time)
+        }
+    }
+
+    private func feel(_ fault: Coverage.Fault, for time: Int64) {
+        felt.append((fault, schedule.now + time + Coverage.echo))
     }
 
     private func plan(_ count: Int, _ fault: @escaping () -> Void) {

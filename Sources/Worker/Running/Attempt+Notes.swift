@@ -1,5 +1,6 @@
 import Holdfast
 import Logging
+import PlantedBugs
 import Postgres
 import Redlock
 import Tracing
@@ -63,7 +64,9 @@ extension Attempt {
         event.validity = hold.acquiredAt.duration(to: hold.validUntil)
         let wait = (waited ?? .zero) + start.duration(to: hold.acquiredAt)
         event.waited = wait
-        if !followers.isEmpty { event.serves = [job] + followers.map(\.job) }
+        if !followers.isEmpty, !PlantedBug.sharedHoldUnrecorded.isPlanted {
+            event.serves = [job] + followers.map(\.job)
+        }
         runner.metrics.acquired(after: wait)
         return Box(event)
     }
@@ -150,6 +153,7 @@ extension Attempt {
             return false
         case .outage(let reason):
             logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
+            if PlantedBug.outageCounted.isPlanted { return fail(reason, startedAt) }
             giveBack(after: .seconds(1) * (0.5 + runner.redlock.configuration.chance() / 2))
             return false
         case .stale(let reason):

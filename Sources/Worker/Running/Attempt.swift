@@ -164,7 +164,8 @@ final class Attempt: Sendable {
                 // Written ahead: there is no effect without a record.
                 let isAhead = !PlantedBug.acquiredAfterwards.isPlanted
                 if isAhead { progress.begin(try await recordAcquired(hold, since: start, followers)) }
-                let sliceEnd = runner.clock.now.advanced(by: Self.sharedHold)
+                let slice = PlantedBug.endlessSlice.isPlanted ? Duration.seconds(3600) : Self.sharedHold
+                let sliceEnd = runner.clock.now.advanced(by: slice)
                 try await runTask(under: hold, watch, progress, isTraced: span != nil)
                 for follower in followers where progress.serves(follower.job.id) {
                     guard !watch.isOver, !Task.isCancelled, mayGoOn(sliceEnd) else { break }
@@ -210,7 +211,8 @@ final class Attempt: Sendable {
     ) async throws {
         try Task.checkCancellation()
         progress.beginTask()
-        watch.setLimit(runner.clock.now.advanced(by: job.timeout ?? job.duration + runner.configuration.grace))
+        let start = PlantedBug.limitFromAcquisition.isPlanted ? hold.acquiredAt : runner.clock.now
+        watch.setLimit(start.advanced(by: job.timeout ?? job.duration + runner.configuration.grace))
         do {
             try await runner.work.tasks.run(job.id, watch) { try await runHandler(context(hold), isTraced: isTraced) }
         } catch let refusal as TaskRefusal {

@@ -1,5 +1,6 @@
 package import Holdfast
 package import Logging
+import PlantedBugs
 package import Redlock
 import ServiceLifecycle
 

@@ -1,4 +1,5 @@
 package import Holdfast
+import PlantedBugs
 
 /// Which of the other workers are dead, as one worker can tell from their beats.
 ///
@@ -43,7 +44,8 @@ package struct BeatWatch {
                 continue
             }
             now[worker] = sighting
-            if sighting.since.duration(to: start) >= Self.patience { dead[worker] = beat }
+            let patience = PlantedBug.rescueAtFirstSight.isPlanted ? .zero : Self.patience
+            if sighting.since.duration(to: start) >= patience { dead[worker] = beat }
         }
         sightings = now
         return dead

@@ -9,6 +9,12 @@ struct SimulationTests {
         print(output)
         #expect(status == 0)
         #expect(output.contains("2000 runs"))
+        // The table has a row for each outcome that was reached.
+        for outcome in [
+            "acquired, shared", "passed", "outage", "lost", "overrun", "buried", "rescued", "settled in doubt",
+        ] {
+            #expect(output.contains("\n\(outcome)  "))
+        }
     }
 
     @Test func `seeds tell the same story in each process, and other seeds another one`() async throws {
@@ -31,7 +37,10 @@ struct SimulationTests {
             for bug in [
                 "quorum-of-half", "no-drift", "no-validity-check", "wall-clock", "release-without-token",
                 "extend-without-token", "no-cancellation", "no-quarantine", "write-without-fence",
-                "settle-without-fence", "acquired-afterwards", "lost-wake-up",
+                "settle-without-fence", "acquired-afterwards", "lost-wake-up", "shared-hold-unrecorded",
+                "endless-slice",
+                "turn-drawn-twice", "claims-out-of-order", "rescue-by-clock", "rescue-at-first-sight",
+                "limit-from-acquisition", "outage-counted",
             ] {
                 #expect(output.contains("`\(bug)`"))
             }

@@ -51,6 +51,10 @@
             case .lostWakeup:
                 [.simulate(seedLimit: 100), .run([], seedLimit: 1)]
             case .enqueueWithoutLock, .freeingWithWeakLock: [.run([], seedLimit: 10)]
+            case .sharedHoldUnrecorded, .endlessSlice, .turnDrawnTwice, .claimsOutOfOrder, .rescueAtFirstSight,
+                .rescueByClock, .limitFromAcquisition, .outageCounted:
+                [.simulate(seedLimit: 1000)]
+            case .errorIsVote: []
             case .replyBeforeCommit: [.run([.crashPostgres], seedLimit: 5)]
             }
         }
