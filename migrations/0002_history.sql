@@ -205,7 +205,10 @@ language sql stable as $$
     -- that a hold came to no more may pass on the next one, which names them again. An attempt ends within 8 days, as none
     -- may run longer than 7.
     select s.ordinal::integer, s.job_id, s.fence,
-           case when s.ordinal = 1 then hold.at else coalesce(s.at - s.held_us * interval '1 microsecond', s.passed_at) end,
+           -- Over a slow way to the database, an end may be recorded as if it had been somewhat earlier: never before the
+           -- hold's beginning, and so is a beginning never before the end of the job before.
+           case when s.ordinal = 1 then hold.at
+                else greatest(s.at - s.held_us * interval '1 microsecond', s.passed_at) end,
            s.at, s.event, coalesce(s.attempt, case when s.ordinal = 1 then hold.attempt end), s.held_us, s.outcome, s.reason
     from (
         select j.ordinal, j.job_id, j.fence, e.at, e.event, e.attempt, e.held_us, e.outcome, e.reason,

@@ -46,6 +46,37 @@ struct SharedHistoryTests {
         numbers.isEmpty ? nil : numbers.map(String.init).joined(separator: " ")
     }
 
+    @Test
+    func `parts of a hold follow each other, though their ends were recorded as if they had been earlier`() async throws
+    {
+        // As over a slow way to the database: both ends are where the hold began, and each had taken some time.
+        try await write([
+            .init(
+                at: 1000,
+                key: "k",
+                event: "acquired",
+                job: 1,
+                fence: 11,
+                validity: 2_000_000,
+                jobs: [1, 2, 3],
+                fences: [11, 12, 13]
+            ),
+            .init(at: 1000, key: "k", event: "passed", job: 1, fence: 11, held: 90_000),
+            .init(at: 1000, key: "k", event: "passed", job: 2, fence: 12, held: 30_000),
+            .init(at: 5000, key: "k", event: "released", job: 3, fence: 13, held: 40_000),
+        ])
+        let parts = """
+            select concat_ws(' ', fence, extract(epoch from acquired_at - min(acquired_at) over ()) * 1000000,
+                             extract(epoch from ended_at - acquired_at) * 1000000)
+            from holdfast.lock_holds
+            order by fence
+            """
+        #expect(
+            try await database.column(String.self, parts).map { $0.replacing(".000000", with: "") }
+                == ["11 0 0", "12 0 0", "13 0 4000"]
+        )
+    }
+
     /// An acquisition, and the ends of the jobs that it served, a second each; in seconds.
     private func hold(_ fences: ClosedRange<Int64>, at second: Int64, ends: String..., key: String = "a")
         -> [SharedHistory.Event]
