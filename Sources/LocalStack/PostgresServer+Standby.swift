@@ -9,7 +9,11 @@ extension PostgresServer {
     /// - Returns: The standby, which follows this server, and can be read.
     /// - Throws: ``LocalStackError`` when it does not come up, or does not follow.
     package func startStandby(in folder: String, options: [String] = []) async throws -> PostgresServer {
-        let standby = try PostgresServer(folder: URL(fileURLWithPath: folder).path, settings: settings)
+        let standby = try PostgresServer(
+            folder: URL(fileURLWithPath: folder).path,
+            settings: settings,
+            launcher: launcher
+        )
         try await ServerFolder.remove(standby.dataFolder)
         try await standby.makeData(
             by: .basebackup,

@@ -5,7 +5,7 @@ import Synchronization
 package final class PostgresServer: Sendable {
     package let folder: String
     let settings: [String]
-    private let launcher: [String]
+    let launcher: [String]
     let socketFolder: String
     private let user: ServerUser
     private let current = Mutex<LocalProcess?>(nil)
@@ -150,6 +150,28 @@ package final class PostgresServer: Sendable {
 
     /// Thaws it.
     package func resume() { process?.signal(SIGCONT) }
+
+    /// Freezes all its processes: what is connected gets no answer either, and nobody is told.
+    package func freeze() { signalAll(SIGSTOP) }
+
+    /// Thaws all of them.
+    package func thaw() { signalAll(SIGCONT) }
+
+    /// The main process first: it starts no more of them then, and those that there are have it as their parent.
+    private func signalAll(_ signal: Int32) {
+        guard let process, process.isRunning else { return }
+        process.signal(signal)
+        // What has ended meanwhile is not there.
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let child = pid_t(name),
+                let stat = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
+                // After the program's name in parentheses: its state, and its parent.
+                let fields = stat.split(separator: ")").last?.split(separator: " "), fields.count > 1,
+                fields[1] == "\(process.pid)"
+            else { continue }
+            _ = Foundation.kill(child, signal)
+        }
+    }
 
     /// Makes its folders, and its data by a program that is told where they go, unless they are there.
     func makeData(by program: ServerProgram, _ arguments: [String]) async throws {

@@ -22,6 +22,9 @@ package final class SteppedClock: Sendable {
         set(ahead: .zero)
     }
 
+    /// For a server that takes a launcher and no environment.
+    package var launcher: [String] { ["/usr/bin/env"] + environment.map { "\($0)=\($1)" }.sorted() }
+
     deinit { close(descriptor) }
 
     /// Steps, to so far ahead of the true time.

@@ -2,7 +2,7 @@ extension Checker {
     /// What took effect did so under rising fences, and under a hold that is on record.
     func effects() -> [Violation] {
         var violations: [Violation] = []
-        let holds = Dictionary(evidence.holds.map { ($0.fence, $0) }) { first, _ in first }
+        let holds = Dictionary(evidence.permits.map { ($0.fence, $0) }) { first, _ in first }
         let jobs = Dictionary(evidence.finished.map { ($0.id, $0) }) { first, _ in first }
         var highest: [String: Int64] = [:]
         for write in evidence.writes {

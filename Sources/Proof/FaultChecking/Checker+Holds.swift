@@ -1,6 +1,7 @@
 extension Checker {
     /// Holds of one key follow each other, with rising fences, and each is over.
     func holds() -> [Violation] {
+        guard !evidence.isClockStepped else { return [] }
         var violations: [Violation] = []
         for (key, holds) in Dictionary(grouping: evidence.holds, by: \.key) {
             let holds = holds.sorted { ($0.acquiredAt, $0.fence) < ($1.acquiredAt, $1.fence) }
@@ -27,8 +28,12 @@ extension Checker {
     func atWork() -> [Violation] {
         var violations: [Violation] = []
         let foreign = Dictionary(grouping: evidence.foreignHolds, by: \.key)
+        let begins = Dictionary(grouping: evidence.trace.filter { $0.kind == .begun }, by: \.key)
         for (key, events) in Dictionary(grouping: evidence.trace.filter { !$0.isStubborn }, by: \.key) {
-            let begun = evidence.trace.filter { $0.key == key && $0.kind == .begun }
+            // By time; with each, the highest fence of all that had begun by then.
+            let begun = (begins[key] ?? []).sorted { $0.atNanoseconds < $1.atNanoseconds }
+            var highest: [Int64] = []
+            for event in begun { highest.append(max(highest.last ?? .min, event.fence)) }
             for (fence, lines) in Dictionary(grouping: events, by: \.fence) {
                 let times = lines.map(\.atNanoseconds).sorted()
                 var awakeSince = times[0]
@@ -36,9 +41,10 @@ extension Checker {
                     if now - before > Self.grace { awakeSince = now }
                     let since = max(awakeSince, times[0]) + Self.grace
                     guard now > since else { continue }
-                    if let other = begun.first(where: { $0.fence > fence && now > $0.atNanoseconds + Self.grace }) {
+                    let count = begun.partitioningIndex { $0.atNanoseconds + Self.grace >= now }
+                    if count > 0, highest[count - 1] > fence {
                         violations.append(
-                            Violation(.atWork, "on \(key), \(fence) worked on after \(other.fence) had begun")
+                            Violation(.atWork, "on \(key), \(fence) worked on after \(highest[count - 1]) had begun")
                         )
                         break
                     }
@@ -62,5 +68,17 @@ extension Checker {
         evidence.foreignHolds.filter { !$0.robbedOn.isEmpty }.map { hold in
             Violation(.robbed, "the foreign lock on \(hold.key) was gone on \(hold.robbedOn.joined(separator: ", "))")
         }
+    }
+}
+
+extension Array {
+    /// The first index whose element is `isBeyond`, in an array whose first elements are not and whose others are.
+    fileprivate func partitioningIndex(where isBeyond: (Element) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isBeyond(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }

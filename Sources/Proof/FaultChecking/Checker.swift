@@ -21,6 +21,9 @@ package struct Violation: Sendable, Equatable, CustomStringConvertible {
         case slice = "a hold serves others for no longer than its slice"
         case livesOn = "no worker that lives is given up"
         case attempts = "no attempt counts that was nobody's fault"
+        case votes = "no node votes that answers with errors"
+        case history = "the history has no more rows than so many for each attempt"
+        case audit = "the audit finds nothing"
     }
 
     package let rule: Rule
@@ -49,7 +52,7 @@ package struct Checker: Sendable {
     /// Every rule that is broken, and by what; none when all promises were kept.
     package func violations() -> [Violation] {
         finishedOnce() + inOrder() + lastWins() + effects() + proofs() + settlements() + holds() + atWork()
-            + foreign()
+            + foreign() + rescues() + attempts() + votes() + history()
             + evidence.problems.map { Violation(.disorder, $0) }
     }
 

@@ -17,8 +17,13 @@ final class Database: Sendable {
     }
 
     private let places: Mutex<Places>
+    /// The wall clock of its servers.
+    let clock: SteppedClock
 
-    private init(_ primary: Place) { places = Mutex(Places(primary: primary)) }
+    private init(_ primary: Place, _ clock: SteppedClock) {
+        places = Mutex(Places(primary: primary))
+        self.clock = clock
+    }
 
     /// Starts it, with the schema.
     ///
@@ -28,7 +33,9 @@ final class Database: Sendable {
     /// - Returns: The database, ready.
     /// - Throws: When a server does not come up.
     static func start(in folder: String, for kinds: [FaultKind]) async throws -> Database {
-        let server = try await PostgresServer.start(in: "\(folder)/postgres")
+        let clock = try SteppedClock("\(folder)/database-clock")
+        let launcher = kinds.contains(.postgresClock) ? clock.launcher : []
+        let server = try await PostgresServer.start(in: "\(folder)/postgres", launcher: launcher)
         try await server.createDatabase(LocalStack.database)
         let url = server.connectionString(database: LocalStack.database)
         let pool = PostgresPool(
@@ -42,7 +49,7 @@ final class Database: Sendable {
         if let disk = primary.disk {
             try await server.move("holdfast.lock_history", of: LocalStack.database, to: disk)
         }
-        let database = Database(primary)
+        let database = Database(primary, clock)
         if kinds.contains(.failover) {
             try await database.addStandby(in: "\(folder)/standby", try disk("disk-2", folder, kinds))
         }

@@ -30,15 +30,20 @@ struct FaultRun: Sendable {
     /// - Throws: `CancellationError`, or what kept a part from being started again.
     func run(for duration: Duration, _ kinds: [FaultKind]) async throws -> Evidence {
         var random = SeededRandom(state: seed)
-        let seeds = (0..<4).map { _ in random.split() }
+        let seeds = (0..<5).map { _ in random.split() }
         let workload = Workload(system)
-        let injector = Injector(system)
+        let injector = Injector(system, for: duration)
+        let names = WorkerNames()
+        let (startedAt, wallClock) = (Monotonic.nanoseconds, Int64(Date().timeIntervalSince1970 * 1_000_000))
         let foreign = try ForeignClient(system, injector)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await workload.run(seeds[0]) }
-            group.addTask { try await injector.run(kinds.filter(\.isOfProcesses), seeds[1]) }
-            group.addTask { try await injector.run(kinds.filter { !$0.isOfProcesses }, seeds[2]) }
-            group.addTask { await foreign.run(seeds[3]) }
+            // Two faults at once, or three: one of each group.
+            for (kindsOf, seed) in zip(FaultKind.Group.allCases, seeds[1...]) {
+                group.addTask { try await injector.run(kinds.filter { $0.group == kindsOf }, seed) }
+            }
+            group.addTask { await foreign.run(seeds[4]) }
+            group.addTask { await names.watch(system.pool) }
             let end = ContinuousClock.now + duration
             do {
                 while ContinuousClock.now < end {
@@ -55,14 +60,24 @@ struct FaultRun: Sendable {
         }
         // What clients gave up waiting for may yet be stored: no intake stores any more when the queue is looked at.
         for part in system.intakes { await part.process?.end(with: SIGTERM, within: .seconds(30)) }
+        let watch = Task { await names.watch(system.pool) }
         try await whenEmpty()
+        watch.cancel()
+        await watch.value
         var evidence = Evidence()
         evidence.submissions = workload.submissions
         evidence.faults = injector.faults
         evidence.foreignHolds = foreign.holds
+        evidence.nodeErrors = injector.nodeErrors
+        evidence.workers = names.all
+        evidence.nodeNames = Dictionary(
+            uniqueKeysWithValues: system.links.map { ("127.0.0.1:\($0.port)", $0.target) }
+        )
+        evidence.wallClockOffset = wallClock - startedAt / 1000
         evidence.values = try await values(of: Set(evidence.submissions.map(\.key)))
         for part in system.workers { await part.process?.end(with: SIGTERM, within: .seconds(30)) }
         try await evidence.read(system.pool)
+        try await evidence.audit(system.pool, system.valueNode.url)
         await system.stop()
         try evidence.read(folder: system.folder)
         return evidence

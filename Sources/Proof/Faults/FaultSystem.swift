@@ -62,12 +62,16 @@ final class FaultSystem: Sendable {
     let clock: SteppedClock
     let valueNode: RedisServer
     let pool: PostgresPool
+    /// For clients that submit by SQL.
+    let submitters: PostgresPool
     private let environment: [String: String]
     private let parts = Mutex<(intakes: [Part], workers: [Part])>(([], []))
 
     var intakes: [Part] { parts.withLock { $0.intakes } }
     var workers: [Part] { parts.withLock { $0.workers } }
     var links: [Link] { (intakes + workers).flatMap(\.links) }
+    /// The ways to PostgreSQL: the first of each part.
+    var databaseLinks: [Link] { (intakes + workers).map { $0.links[0] } }
 
     private init(
         _ folder: String,
@@ -83,12 +87,12 @@ final class FaultSystem: Sendable {
         self.lockNodes = lockNodes
         self.clock = clock
         self.valueNode = valueNode
-        pool = PostgresPool(
-            configuration: try PostgresConfiguration(
-                connectionString: database.url,
-                applicationName: "faults"
-            ),
-            size: 3,
+        let configuration = try PostgresConfiguration(connectionString: database.url, applicationName: "faults")
+        pool = PostgresPool(configuration: configuration, size: 4, logger: .quiet)
+        submitters = PostgresPool(
+            configuration: configuration,
+            size: 4,
+            acquireTimeout: .seconds(2),
             logger: .quiet
         )
     }
@@ -147,6 +151,7 @@ final class FaultSystem: Sendable {
             }
         }
         pool.close()
+        submitters.close()
         for node in lockNodes + [valueNode] { await node.stop() }
         await database.stop()
         for link in links { link.close() }
@@ -176,6 +181,8 @@ final class FaultSystem: Sendable {
                 "worker", "--name", name, "--database-url", environment["HOLDFAST_DATABASE_URL"] ?? "",
                 "--lock-nodes", environment["HOLDFAST_LOCK_NODES"] ?? "",
                 "--value-node", environment["HOLDFAST_VALUE_NODE"] ?? "", "--trace", "\(folder)/\(name).trace",
+                // One worker does not know the second kind.
+                "--kinds", name == "worker-3" ? "1" : "2",
             ],
             environment: self.environment,
             links: links,

@@ -53,6 +53,9 @@ final class Link: Sendable {
             .bind(host: "127.0.0.1", port: 0).get()
     }
 
+    /// What it leads to, as in `PostgreSQL` or `lock node 2`.
+    var target: String { String(name.split(separator: " ").dropFirst(2).joined(separator: " ")) }
+
     var port: Int { channel.localAddress?.port ?? 0 }
 
     func set(_ state: State) {

@@ -20,10 +20,11 @@ struct Report {
         let recovery = Recovery(evidence)
         let kinds = Dictionary(grouping: zip(evidence.faults, recovery.times), by: \.0.kind)
         let list = kinds.sorted { $0.key < $1.key }.map { kind, faults in
-            let longest = faults.compactMap(\.1).max().map { " (\(seconds($0)) s)" } ?? ""
-            return "\(kind) \(faults.count)\(longest)"
+            let times = faults.compactMap(\.1).sorted()
+            guard let longest = times.last else { return "\(kind) \(faults.count)" }
+            return "\(kind) \(faults.count) (\(seconds(times[times.count / 2])), \(seconds(longest)) s)"
         }
-        say("faults         \(evidence.faults.count), with the longest recovery: \(list.joined(separator: ", "))")
+        say("faults         \(evidence.faults.count), with recovery, p50 and max: \(list.joined(separator: ", "))")
         let answers = evidence.submissions.map(\.answer)
         let inDoubt = answers.count { $0 == .inDoubt }
         let refused = answers.count { $0 == .refused }
@@ -32,6 +33,8 @@ struct Report {
         say("finished       \(evidence.finished.count), of them \(failed.count) without success")
         for job in failed.prefix(5) { say("               job \(job.id): \(job.error ?? job.state)") }
         let refusals = evidence.trace.count { $0.kind == .refused }
+        let outages = evidence.ends.count { $0.outcome == "outage" }
+        say("outages        \(outages) attempts put off, \(evidence.rescues.count) lines rescued")
         say(
             "attempts       \(evidence.holds.count), writes \(evidence.writes.count), stale writes turned away \(refusals)"
         )

@@ -19,7 +19,7 @@ struct Run: AsyncParsableCommand {
 
     @Option(
         help:
-            "Which faults, separated by commas; none for none. Default: all. \(FaultKind.allCases.map(\.rawValue).joined(separator: ", "))."
+            "Which faults, separated by commas; none for none. Default: all but postgres-clock. \(FaultKind.allCases.map(\.rawValue).joined(separator: ", "))."
     )
     var faults: String?
 
@@ -97,7 +97,8 @@ struct Run: AsyncParsableCommand {
     }
 
     private static func kinds(_ list: String?) throws -> [FaultKind] {
-        guard let list else { return FaultKind.allCases }
+        // Where the database's clock steps, jobs that are submitted by SQL change places: they join their lines by it.
+        guard let list else { return FaultKind.allCases.filter { $0 != .postgresClock } }
         return try list.split(separator: ",").filter { $0 != "none" }.map { name in
             guard let kind = FaultKind(rawValue: String(name)) else {
                 throw ValidationError("--faults: there is no fault \(name).")

@@ -46,7 +46,7 @@ struct TracedTask: TaskHandler {
     private static func work(_ duration: Duration, _ note: (TraceEvent.Kind) -> Void) async throws {
         let end = ContinuousClock.now + duration
         while ContinuousClock.now < end {
-            try await Task.sleep(for: step)
+            try await Task.sleep(for: min(step, max(ContinuousClock.now.duration(to: end), .zero)))
             note(.worked)
         }
     }
@@ -65,6 +65,17 @@ struct TracedTask: TaskHandler {
             throw TaskRefusal(fence: context.fence, highest: highest)
         }
     }
+}
+
+/// The same as a second kind, which not every worker has.
+struct OtherTracedTask: TaskHandler {
+    static let kind = "traced"
+
+    let task: TracedTask
+
+    static func payload(of value: String) -> String { value }
+
+    func run(_ value: String, _ context: TaskContext) async throws { try await task.run(value, context) }
 }
 
 /// A file that lines are added to, each by one write: a killed process leaves all that it has added.

@@ -20,6 +20,7 @@ struct TracedWorker: AsyncParsableCommand {
     @Option var lockNodes: String
     @Option var valueNode: String
     @Option var trace: String
+    @Option var kinds: Int
 
     func run() async throws {
         var logger = Logger(label: name)
@@ -35,15 +36,17 @@ struct TracedWorker: AsyncParsableCommand {
         var database = try PostgresConfiguration(connectionString: databaseURL, applicationName: name)
         database.planning = .once
         var configuration = WorkerConfiguration()
-        configuration.name = name
+        // With its process: the runner learns from the list of workers which number was which.
+        configuration.name = "\(name)/\(getpid())"
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)
         defer { pool.close() }
+        let task = TracedTask(values: ValueStore(node: values), trace: try TraceFile(trace))
         let worker = Worker(
             configuration: configuration,
             pool: pool,
             database: database,
             redlock: redlock,
-            handlers: [TracedTask(values: ValueStore(node: values), trace: try TraceFile(trace))],
+            handlers: kinds > 1 ? [task, OtherTracedTask(task: task)] : [task],
             logger: logger
         )
         let connection = Task { await values.run() }

@@ -11,7 +11,11 @@
  * (the lock may lapse at once). So is what the lock takes for granted: clocks that don't step, and a PostgreSQL and a
  * value node that keep what they have.
  *
- * CLIENTS, JOBS and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart
+ * A claim takes a run of up to RUN jobs, and one hold serves them, one after the other. Each has a fence of its own, drawn
+ * with the claim's: they rise, and are lower than those of any later claim. Only one client has them, and it uses them in
+ * their order; so the claim's fence stands for all of them.
+ *
+ * CLIENTS, JOBS, RUN and QUORUM are numbers. PAUSES lets clients pause beyond their validity, RESTARTS lets lock nodes restart
  * without their data, FAILURES lets a job fail for good with nothing written, and FORGETFUL_VALUE lets the value node
  * forget. ONE_VALID and ONE_INSIDE ask for more than safe effects: no two valid holds, and no two clients that act as
  * holders. NO_… and BLIND_… are bugs. REACH is the number of a POINT that is to be reached: one that never is would check
@@ -28,6 +32,10 @@
 #endif
 #ifndef JOBS
 #define JOBS 2
+#endif
+
+#ifndef RUN
+#define RUN 1
 #endif
 
 #ifndef REACH
@@ -98,7 +106,7 @@ bool inside[CLIENTS];   /* it acts as a holder */
 #define CLOSE_GAPS CLOSE_GAP(2); CLOSE_GAP(1)
 #endif
 
-#define FORGET_CLAIM fence[me] = 0; job = 0; hasWritten = false; CLOSE_GAPS
+#define FORGET_CLAIM fence[me] = 0; job = 0; first = 0; last = 0; recorded = 0; hasWritten = false; CLOSE_GAPS
 
 /* The hold is valid now, by the votes that were asked for. */
 inline hold() {
@@ -142,8 +150,11 @@ inline hold() {
 #endif
 
 active [CLIENTS] proctype Client() {
-    byte job;
-    bool hasWritten;
+    byte job;           /* that is under way */
+    byte first;         /* of its run, the first that is not settled */
+    byte last;          /* of its run, the last that the hold may serve */
+    byte recorded;      /* the last that the record of the hold names */
+    bool hasWritten;    /* for the job that is under way */
 
 end:
     do
@@ -153,7 +164,9 @@ end:
             fence[me] = HIGHEST_FENCE + 1;
             lineFence = fence[me];
             job = head;
-            printf("client %d: claims job %d, fence %d\n", me + 1, job, fence[me])
+            first = head;
+            last = (head + RUN - 1 < JOBS -> head + RUN - 1 : JOBS);
+            printf("client %d: claims jobs %d to %d, fence %d\n", me + 1, job, last, fence[me])
         }
 
         /* Acquire: the nodes' votes come in any order, or not at all. */
@@ -175,11 +188,22 @@ end:
 
         /* The record before the task: a claim whose line was put back starts nothing. Safety does not depend on it. */
         if
-        :: d_step { IS_CURRENT -> printf("client %d: its acquisition is recorded\n", me + 1) }
+        :: d_step {
+                IS_CURRENT ->
+#ifdef FIRST_ONLY
+                recorded = job;
+#else
+                recorded = last;
+#endif
+                printf("client %d: its acquisition is recorded, for jobs up to %d\n", me + 1, recorded)
+            }
         :: goto over
         fi;
 
-        /* The task writes, value and fence in one step; the hold is extended; both as often as they like. */
+        /*
+         * The task writes, value and fence in one step; the hold is extended; both as often as they like. When it has
+         * written, the hold may pass to the next job of the run, and what has passed may be settled.
+         */
         do
         :: d_step {
 #ifdef NO_WRITE_FENCE
@@ -189,6 +213,7 @@ end:
 #endif
                 printf("client %d: writes for job %d, fence %d\n", me + 1, job, fence[me]);
                 assert(fence[me] >= value);     /* no value is replaced by one of a lower fence */
+                assert(job <= recorded);        /* no effect without a record */
                 assert(head <= job);            /* nothing of a finished job takes hold: the last one submitted wins */
                 value = fence[me];
                 hasWritten = true;
@@ -200,6 +225,21 @@ end:
                 POINT(2)
             }
             break
+        :: d_step {
+                hasWritten && job < last ->
+                job++;
+                hasWritten = false;
+                printf("client %d: passes its hold to job %d\n", me + 1, job)
+            }
+        :: d_step {
+                IS_CURRENT && first < job ->
+                printf("client %d: settles its jobs up to %d\n", me + 1, job - 1);
+                assert(first == head);          /* no job is finished twice */
+                assert(value == fence[me]);     /* what they wrote is there, or what came after them */
+                head = job;
+                first = job;
+                POINT(7)
+            }
 #ifndef NO_LOCK
         :: EXTEND(0)
         :: EXTEND(1)
@@ -223,7 +263,7 @@ over:
             }
         fi;
 
-        /* Settle: the job is finished or put back. */
+        /* Settle: those that have passed are finished; the last one is finished or put back. */
         if
         :: d_step {
 #ifdef FAILURES
@@ -238,9 +278,10 @@ over:
                 :: IS_CURRENT ->
 #endif
                     printf("client %d: finishes job %d\n", me + 1, job);
-                    assert(job == head);                        /* no job is finished twice */
+                    assert(first == head);                      /* no job is finished twice */
                     assert(!hasWritten || value == fence[me]);  /* what it wrote is there */
-                    head++;
+                    if :: first < job -> POINT(6) :: else fi;
+                    head = job + 1;
                     lineFence = 0;
                     if :: head > JOBS -> POINT(1) :: else fi
                 :: else -> printf("client %d: its settlement is refused\n", me + 1); POINT(3)
@@ -249,7 +290,12 @@ over:
             }
         :: d_step {
                 if
-                :: IS_CURRENT -> printf("client %d: puts job %d back\n", me + 1, job); lineFence = 0
+                :: IS_CURRENT ->
+                    printf("client %d: puts job %d back\n", me + 1, job);
+                    assert(first == head);
+                    assert(first == job || value == fence[me]);
+                    head = job;
+                    lineFence = 0
                 :: else -> printf("client %d: has nothing to put back\n", me + 1)
                 fi;
                 FORGET_CLAIM

@@ -51,10 +51,12 @@
             case .lostWakeup:
                 [.simulate(seedLimit: 100), .run([], seedLimit: 1)]
             case .enqueueWithoutLock, .freeingWithWeakLock: [.run([], seedLimit: 10)]
-            case .sharedHoldUnrecorded, .endlessSlice, .turnDrawnTwice, .claimsOutOfOrder, .rescueAtFirstSight,
-                .rescueByClock, .limitFromAcquisition, .outageCounted:
+            case .turnDrawnTwice, .claimsOutOfOrder, .rescueAtFirstSight, .limitFromAcquisition:
                 [.simulate(seedLimit: 1000)]
-            case .errorIsVote: []
+            case .sharedHoldUnrecorded, .endlessSlice: [.simulate(seedLimit: 1000), .run([], seedLimit: 3)]
+            case .rescueByClock: [.simulate(seedLimit: 1000), .run([.postgresOutage], seedLimit: 5)]
+            case .outageCounted: [.simulate(seedLimit: 1000), .run([.killValueNode], seedLimit: 5)]
+            case .errorIsVote: [.run([.nodeErrors], seedLimit: 5)]
             case .replyBeforeCommit: [.run([.crashPostgres], seedLimit: 5)]
             }
         }
