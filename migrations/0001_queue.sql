@@ -229,6 +229,8 @@ create table holdfast.workers (
     kinds              text[]      not null default '{}',
     slots              integer     not null,
     nodes_without_vote text[]      not null default '{}',
+    held_up_kinds      text[]      not null default '{}',
+    troubles           text[]      not null default '{}',
     started_at         timestamptz not null default clock_timestamp(),
     beat               bigint      not null default nextval('holdfast.beat'),
     beat_at            timestamptz not null default clock_timestamp(),
@@ -243,7 +245,11 @@ comment on column holdfast.workers.queues is 'The queues it claims from.';
 comment on column holdfast.workers.kinds is 'The kinds of job that it has a handler for.';
 comment on column holdfast.workers.slots is 'How many tasks it runs at once.';
 comment on column holdfast.workers.nodes_without_vote is
-    'The lock nodes that have no vote for this worker, as of its last beat: it is not connected to them, or they are in quarantine.';
+    'The lock nodes that have no vote for this worker, as of its last beat, each with why: it is not connected to it, it is in '
+    'quarantine, or it answers with errors. As in: r2:6379 (not connected: connection refused).';
+comment on column holdfast.workers.held_up_kinds is
+    'The kinds of which it begins no job, as of its last beat: there is no quorum of lock nodes, or the value node cannot be written to.';
+comment on column holdfast.workers.troubles is 'What is wrong with the nodes that it uses, as of its last beat; in words.';
 comment on column holdfast.workers.started_at is 'When it first registered.';
 comment on column holdfast.workers.beat is 'The number of its last heartbeat: that it changes says that the worker lives.';
 comment on column holdfast.workers.beat_at is 'When the last one was, by the database''s clock. It is shown; nothing is decided by it.';

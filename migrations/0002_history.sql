@@ -149,13 +149,13 @@ select holdfast.make_partitions(7);
 -- Votes ----------------------------------------------------------------------------------------------------------
 
 create function holdfast.verdicts() returns text[] language sql immutable parallel safe as $$
-    select array['granted', 'held', 'unreachable', 'late', 'quarantined', 'stepped']
+    select array['granted', 'held', 'unreachable', 'late', 'quarantined', 'stepped', 'refused']
 $$;
 comment on function holdfast.verdicts() is
     'What a lock node''s vote may be, by the number that the history stores for it, from 1. granted: it did what was asked; '
-    'held: another token is, or was found, under the lock; unreachable: there is no connection to it, or it answered with '
-    'an error; late: its answer had not come in time; quarantined: it was restarted and may have forgotten locks, so it was '
-    'not asked; stepped: its clock has stepped.';
+    'held: another token is, or was found, under the lock; unreachable: there is no connection to it; late: its answer had '
+    'not come in time; quarantined: it was restarted and may have forgotten locks, so it was not asked; stepped: its clock '
+    'has stepped; refused: it answers with errors, as a read-only replica or a full node does.';
 
 create function holdfast.votes_of(votes smallint[], node_set integer)
 returns table (ordinal integer, node text, verdict text, us bigint) language sql stable as $$

@@ -270,7 +270,7 @@ begin
             elsif line.due_at is not null then
                 return query select case when job.attempt > 0 then 'backoff' else 'snoozed' end,
                     case when job.attempt > 0 then 'attempt ' || job.attempt || ' of ' || job.max_attempts || ' failed'
-                         else 'its task wants to run later' end || coalesce(': ' || job.last_error, ''),
+                         else 'it was put off' end || coalesce(': ' || job.last_error, ''),
                     null::bigint, null::bigint, null::timestamptz, line.due_at;
                 told := true;
             end if;
@@ -288,6 +288,17 @@ begin
         return query select 'no-worker', 'no live worker takes kind ' || job.kind || ' from queue ' || job.queue,
             null::bigint, null::bigint, null::timestamptz, null::timestamptz;
         told := true;
+    elsif not exists (
+        select from holdfast.live_workers w
+        where job.queue = any (w.queues) and job.kind = any (w.kinds) and job.kind <> all (w.held_up_kinds))
+    then
+        return query select 'held-up', 'no worker begins a job of kind ' || job.kind || ': ' || (
+                select string_agg(distinct t.trouble, '; ')
+                from holdfast.live_workers w
+                cross join lateral unnest(w.troubles) as t(trouble)
+                where job.queue = any (w.queues) and job.kind = any (w.kinds)),
+            null::bigint, null::bigint, null::timestamptz, null::timestamptz;
+        told := true;
     end if;
     if not told then
         return query select 'ready', 'the next worker with a free slot claims it', null::bigint, null::bigint,
@@ -297,8 +308,8 @@ end
 $$;
 comment on function holdfast.why_waiting(bigint) is
     'Why a job does not run, a row for each cause: finished, running, cancel-requested, scheduled, joining, ahead (how '
-    'many, and which job is first), foreign-holder, claimed, backoff, snoozed, paused, no-worker, or ready. Whether the '
-    'lock nodes have a quorum is not known here. Example: select * from holdfast.why_waiting(42);';
+    'many, and which job is first), foreign-holder, claimed, backoff, snoozed, paused, no-worker, held-up (workers that take '
+    'its kind begin none, and say why), or ready. Example: select * from holdfast.why_waiting(42);';
 
 -- Order ----------------------------------------------------------------------------------------------------------
 

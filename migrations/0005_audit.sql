@@ -235,11 +235,12 @@ comment on function holdfast.key_contention(interval) is
 
 create function holdfast.node_votes(for_last interval default '1 day')
 returns table (node text, asked bigint, granted bigint, held bigint, unreachable bigint, late bigint, quarantined bigint,
-               stepped bigint, p50_us bigint, p99_us bigint) language sql stable as $$
+               stepped bigint, refused bigint, p50_us bigint, p99_us bigint) language sql stable as $$
     select v.node, count(*),
            count(*) filter (where v.verdict = 'granted'), count(*) filter (where v.verdict = 'held'),
            count(*) filter (where v.verdict = 'unreachable'), count(*) filter (where v.verdict = 'late'),
            count(*) filter (where v.verdict = 'quarantined'), count(*) filter (where v.verdict = 'stepped'),
+           count(*) filter (where v.verdict = 'refused'),
            percentile_disc(0.5) within group (order by v.us), percentile_disc(0.99) within group (order by v.us)
     from holdfast.lock_history h
     cross join lateral holdfast.votes_of(h.votes, h.node_set) v

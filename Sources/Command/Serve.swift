@@ -69,7 +69,7 @@ struct Serve: AsyncParsableCommand {
             let intake = Intake(
                 configuration: configuration,
                 pool: backends.pool,
-                values: ValueStore(node: backends.valueNode),
+                values: ValueStore(backends.valueNode),
                 lockNodes: backends.lockNodes,
                 certificates: certificates,
                 drain: drain,

@@ -115,7 +115,7 @@ struct Work: AsyncParsableCommand {
                 pool: backends.pool,
                 database: try settings.listening("worker") ?? backends.database,
                 redlock: redlock,
-                handlers: [LockAndSet(values: ValueStore(node: backends.valueNode))],
+                handlers: [LockAndSet(values: ValueStore(backends.valueNode))],
                 logger: logger
             )
             var services: [any Service] = [worker, DrainNotice(drain: draining, delay: .zero)]
@@ -124,7 +124,7 @@ struct Work: AsyncParsableCommand {
                 let host = settings.text("worker.healthHost") ?? "127.0.0.1"
                 let health = HealthServer(host: host, port: healthPort, logger: logger) {
                     if draining.isDraining { return "it is shutting down" }
-                    return await database.reason() ?? (redlock.hasQuorum ? nil : "too few lock nodes answer")
+                    return await database.reason() ?? worker.obstacle
                 }
                 health.show(metrics)
                 // First, so that it ends last: it tells that the worker drains.

@@ -69,7 +69,7 @@ package struct Intake: Service {
             .add(submit: submit, read: read)
         let operations = QueueOperations(pool: pool)
         let views = QueueViews(pool: pool)
-        let nodes = NodeRoutes(lockNodes: lockNodes)
+        let nodes = NodeRoutes(lockNodes: lockNodes, valueNode: values.watched)
         let jobs = JobRoutes(
             submissions: submissions,
             store: store,

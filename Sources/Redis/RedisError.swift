@@ -20,7 +20,7 @@ package struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         case protocolViolation = "protocol violation"
         /// The node refuses the user or the password, or wants one.
         case authenticationFailed = "authentication failed"
-        /// The node refused what a connection needs (`SELECT`, above all).
+        /// The node answered with an error what must not fail: a part of the connection's set-up, or a write.
         case reply = "refused"
     }
 
@@ -44,7 +44,7 @@ package struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         case .badEndpoint:
             "bad Redis URL: \(message); the form is redis://[user[:password]@]host[:port][/database]"
         case .notConnected:
-            "cannot reach node \(endpoint) (\(message)); it has no vote until it answers"
+            "cannot reach node \(endpoint) (\(message))"
         case .connectionLost:
             "lost the connection to node \(endpoint) (\(message)); what was sent may or may not have taken effect"
         case .deadline:
@@ -58,7 +58,7 @@ package struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         case .authenticationFailed:
             "node \(endpoint) refuses the credentials (\(message)); correct user and password in its URL"
         case .reply:
-            "node \(endpoint) refused the connection's set-up: \(message)"
+            "node \(endpoint) answered with an error: \(message)"
         }
     }
 }

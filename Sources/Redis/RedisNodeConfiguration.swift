@@ -26,6 +26,11 @@ package struct RedisNodeConfiguration: Sendable {
     /// on the new connection, so that a node which was restarted can be shut out before it votes.
     package var onStateChange: @Sendable (RedisNodeState) -> Void = { _ in }
 
+    /// Is called once commands are sent on a new connection (default: nobody is).
+    ///
+    /// On the node's event loop, as `onStateChange`.
+    package var onReady: @Sendable () -> Void = {}
+
     /// The defaults.
     package init() {}
 }

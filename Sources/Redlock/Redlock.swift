@@ -94,6 +94,17 @@ public final class Redlock: Sendable {
     /// Whether enough nodes are connected, and may vote, for any lock to be had.
     public var hasQuorum: Bool { nodes.count(where: \.mayVote) >= quorum }
 
+    /// The nodes that have no vote now, each with why: `r2:6379 (not connected: connection refused)`.
+    public var nodesWithoutVote: [String] {
+        nodes.compactMap { node in node.obstacle.map { "\(node.name) (\($0))" } }
+    }
+
+    /// Why no lock is to be had now, in words; `nil` when enough nodes vote.
+    package var missingQuorum: String? {
+        guard !hasQuorum else { return nil }
+        return "too few lock nodes vote; these do not: " + nodesWithoutVote.joined(separator: ", ")
+    }
+
     /// How long a hold may be relied on, once a quorum has voted for it.
     ///
     /// - Parameters:

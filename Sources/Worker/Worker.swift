@@ -151,15 +151,26 @@ package final class Worker: Service {
         var doubtUntil = ContinuousClock.now
         var floors = ClaimFloors()
         var budget = ClaimBudget(configuration)
-        var notice = QuorumNotice()
+        var notice = TroubleNotice("No quorum of lock nodes; jobs wait", isOver: "A quorum of lock nodes is back")
+        var kindNotices = Dictionary(
+            uniqueKeysWithValues: kinds.map { kind in
+                (
+                    kind,
+                    TroubleNotice("Jobs of kind \(kind) are not begun", isOver: "Jobs of kind \(kind) are begun again")
+                )
+            }
+        )
         await withDiscardingTaskGroup { group in
             for await _ in signals.cancelOnGracefulShutdown() {
                 let free = min(configuration.slots - running.slots, unsettledLimit - running.unsettled)
                 let bytes = Self.claimedBytes - running.bytes
                 guard free > 0, bytes > 0 else { continue }
-                let hasQuorum = redlock.hasQuorum
-                notice.note(hasQuorum, logger)
-                guard hasQuorum else { continue }
+                let missingQuorum = redlock.missingQuorum
+                notice.note(missingQuorum, logger)
+                let obstacles = obstacles
+                for kind in kinds { kindNotices[kind]?.note(obstacles[kind], logger) }
+                let kinds = kinds.filter { obstacles[$0] == nil }
+                guard missingQuorum == nil, !kinds.isEmpty else { continue }
                 let share = budget.next(
                     free: free,
                     running: running.slots,
@@ -175,7 +186,7 @@ package final class Worker: Service {
                 }
                 let start = DefaultTracerClock.now
                 let mostBytes = min(bytes, JobStore.claimBytes)
-                guard let claims = await claim(for: id, share, mostBytes, &floors, logger) else {
+                guard let claims = await claim(for: id, kinds, share, mostBytes, &floors, logger) else {
                     nextGiveUp = .now
                     doubtUntil = .now + Self.giveUpInterval.usual
                     continue
@@ -212,8 +223,18 @@ package final class Worker: Service {
         }
     }
 
+    /// Why jobs of a kind cannot be begun now; only of kinds of which none can.
+    var obstacles: [String: String] { handlers.compactMapValues { ($0 as? any GatedTask)?.obstacle } }
+
+    /// Why this worker begins no job, or none of a kind, in words; `nil` when nothing keeps it.
+    package var obstacle: String? {
+        if let missing = redlock.missingQuorum { return missing }
+        return obstacles.min { $0.key < $1.key }.map { "no job of kind \($0.key) is begun: \($0.value)" }
+    }
+
     private func claim(
         for id: WorkerID,
+        _ kinds: [String],
         _ share: ClaimBudget.Share,
         _ bytes: Int,
         _ floors: inout ClaimFloors,

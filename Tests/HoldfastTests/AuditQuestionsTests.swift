@@ -218,8 +218,8 @@ struct AuditQuestionsTests {
     @Test
     func `votes are counted by node and verdict`() async throws {
         let beginning = try await anHourAgo()
-        let verdicts = ["granted", "granted", "held", "unreachable", "late", "quarantined", "stepped"]
-        let numbers = [1, 1, 2, 3, 4, 5, 6]
+        let verdicts = ["granted", "granted", "held", "unreachable", "late", "quarantined", "stepped", "refused"]
+        let numbers = [1, 1, 2, 3, 4, 5, 6, 7]
         #expect(
             try await database.column([String].self, "select holdfast.verdicts()")
                 == [Vote.Verdict.allCases.map(\.rawValue)]
@@ -231,10 +231,10 @@ struct AuditQuestionsTests {
         try await write(events, since: beginning)
         let rows = try await database.column(
             String.self,
-            "select concat_ws(' ', node, asked, granted, held, unreachable, late, quarantined, stepped, p50_us, p99_us) "
+            "select concat_ws(' ', node, asked, granted, held, unreachable, late, quarantined, stepped, refused, p50_us, p99_us) "
                 + "from holdfast.node_votes()"
         )
-        #expect(rows == ["n1 7 7 0 0 0 0 0 30 60", "n2 7 2 1 1 1 1 1 7 7"])
+        #expect(rows == ["n1 8 8 0 0 0 0 0 0 30 70", "n2 8 2 1 1 1 1 1 1 7 7"])
     }
 
     @Test

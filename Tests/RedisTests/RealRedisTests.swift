@@ -292,7 +292,7 @@ struct RealRedisTests {
             }
             #expect(
                 error.description
-                    == "cannot reach node 127.0.0.1:\(server.port) (connection refused); it has no vote until it answers"
+                    == "cannot reach node 127.0.0.1:\(server.port) (connection refused)"
             )
             try await server.start()
             guard case .connected? = await states.next() else {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Holdfast
 import Logging
 import Redis
 import Redlock
@@ -6,11 +7,13 @@ import Redlock
 /// The command `holdfast nodes`.
 struct Nodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask the lock nodes how they are.",
+        abstract: "Ask the lock nodes and the value node how they are.",
         discussion: """
-            From this machine, whatever workers see: whether each answers, how long that takes, and whether it may vote. \
-            One that was restarted and may have forgotten locks has no vote for a minute. Exits with 1 when so few may \
-            vote that no lock is to be had. It needs no database.
+            From this machine, whatever workers see: whether each answers, how long that takes, and whether it votes; if \
+            not, why. Each is asked for a lock of nobody's. One that answers with an error (READONLY, OOM, NOPERM, …) has \
+            no vote, and one that was restarted and may have forgotten locks has none for a minute. The value node is asked \
+            to write. Exits with 1 when so few vote that no lock is to be had, or no value can be written. It needs no \
+            database.
 
             Example:
               holdfast nodes --lock-nodes redis://r1:6379,redis://r2:6379,redis://r3:6379
@@ -30,24 +33,38 @@ struct Nodes: AsyncParsableCommand {
         // The table says it.
         logger.logLevel = max(logger.logLevel, .error)
         let lockNodes = try settings.lockNodes(logger)
-        let rows = try await NodeRow.whileConnected(lockNodes) {
-            await NodeRow.connected(lockNodes, within: Self.deadline)
-            return await NodeRow.ask(lockNodes, within: Self.deadline)
+        let valueNode = try settings.valueNode(logger).map { ValueNode($0, logger: logger) }
+        let (rows, values) = try await NodeRow.whileConnected(lockNodes, valueNode) {
+            await NodeRow.connected(lockNodes, valueNode, within: Self.deadline)
+            let rows = await NodeRow.ask(lockNodes, within: Self.deadline)
+            guard let valueNode else { return (rows, nil as NodeRow?) }
+            return (rows, await NodeRow.ask(valueNode, within: Self.deadline))
         }
+        let all = rows + [values].compactMap(\.self)
         if json {
-            for row in rows { try Output.write(json: row) }
+            for row in all { try Output.write(json: row) }
         } else {
-            try Output.write(lines: NodeRow.table(rows).lines)
+            try Output.write(lines: NodeRow.table(all).lines)
         }
-        guard rows.count(where: \.votes) > lockNodes.count / 2 else { throw ExitCodes.failure }
+        guard rows.count(where: \.votes) > lockNodes.count / 2, values?.writable != false else {
+            throw ExitCodes.failure
+        }
     }
 }
 
-/// A lock node, as this process sees it.
+/// A lock node, or the value node, as this process sees it.
 struct NodeRow: Encodable {
     let name: String
+    var role = "lock"
     let connected: Bool
-    let votes: Bool
+    /// Of a lock node.
+    var votes = false
+    /// Of the value node.
+    var writable: Bool?
+    /// The code of the error that it answers with.
+    var code: String?
+    /// Why it has no vote.
+    var obstacle: String?
     var roundTripUs: Int?
     var version: String?
     /// Whether every write is on disk before it is answered.
@@ -61,6 +78,8 @@ struct NodeRow: Encodable {
                 name: node.name,
                 connected: node.connection.isConnected,
                 votes: node.mayVote && trip != nil,
+                code: node.refusal?.code,
+                obstacle: node.obstacle ?? (trip == nil ? "no answer within \(deadline)" : nil),
                 roundTripUs: trip.map { Int($0 / .microseconds(1)) },
                 version: info?.version,
                 persists: info?.persistsEveryWrite
@@ -68,24 +87,50 @@ struct NodeRow: Encodable {
         }
     }
 
+    static func ask(_ node: ValueNode, within deadline: Duration) async -> NodeRow {
+        let start = ContinuousClock.now
+        let isThere = (try? await node.connection.send(RedisCommand("PING"), within: deadline)) != nil
+        let info = node.connection.serverInfo
+        return NodeRow(
+            name: node.name,
+            role: "value",
+            connected: node.connection.isConnected,
+            writable: node.obstacle == nil,
+            code: node.refusal?.code,
+            obstacle: node.obstacle,
+            roundTripUs: isThere ? Int(start.duration(to: .now) / .microseconds(1)) : nil,
+            version: info?.version,
+            persists: info?.persistsEveryWrite
+        )
+    }
+
+    private var state: String {
+        if !connected { return "away" }
+        if let writable { return writable ? "takes writes" : "no writes" }
+        return votes ? "votes" : "no vote"
+    }
+
     static func table(_ rows: [NodeRow]) -> Table {
         var table = Table([
-            ("NODE", .left), ("STATE", .left), ("ROUND TRIP", .right), ("VERSION", .left), ("PERSISTS", .left),
+            ("NODE", .left), ("ROLE", .left), ("STATE", .left), ("ROUND TRIP", .right), ("VERSION", .left),
+            ("PERSISTS", .left),
+            ("WHY", .left),
         ])
         for row in rows {
             table.add([
-                row.name, row.votes ? "votes" : row.connected ? "no vote" : "away",
+                row.name, row.role, row.state,
                 row.roundTripUs.map { "\($0) µs" } ?? "", row.version ?? "",
-                row.persists.map { $0 ? "yes" : "no" } ?? "",
+                row.persists.map { $0 ? "yes" : "no" } ?? "", (row.obstacle ?? "").printable,
             ])
         }
         return table
     }
 
-    /// Waits until all are connected, or the time is up.
-    static func connected(_ nodes: [RedisLockNode], within limit: Duration) async {
+    /// Waits until all are connected and have been asked what their users ask, or the time is up.
+    static func connected(_ nodes: [RedisLockNode], _ valueNode: ValueNode? = nil, within limit: Duration) async {
         let end = ContinuousClock.now + limit
-        while !nodes.allSatisfy({ $0.connection.isConnected }), ContinuousClock.now < end, !Task.isCancelled {
+        while !nodes.allSatisfy(\.isKnown) || valueNode?.isKnown == false, ContinuousClock.now < end, !Task.isCancelled
+        {
             try? await Task.sleep(for: .milliseconds(10))  // Cancelled: the loop ends.
         }
     }
@@ -93,10 +138,15 @@ struct NodeRow: Encodable {
     /// Keeps nodes connected while `body` runs.
     static func whileConnected<Value: Sendable>(
         _ nodes: [RedisLockNode],
+        _ valueNode: ValueNode? = nil,
         _ body: () async throws -> Value
     ) async throws -> Value {
         try await withThrowingDiscardingTaskGroup { group in
             for node in nodes { group.addTask { await node.run() } }
+            if let valueNode {
+                group.addTask { await valueNode.run() }
+                group.addTask { await valueNode.connection.run() }
+            }
             defer { group.cancelAll() }
             return try await body()
         }

@@ -10,7 +10,7 @@ struct Backends: Sendable {
     let database: PostgresConfiguration
     let pool: PostgresPool
     let lockNodes: [RedisLockNode]
-    let valueNode: RedisNode
+    let valueNode: ValueNode
 
     /// The lock over the lock nodes.
     func makeRedlock(_ logger: Logger) -> Redlock {
@@ -35,10 +35,12 @@ struct Backends: Sendable {
 
     /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.
     func whileConnected<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
-        var nodes = lockNodes.map(\.connection)
-        if !nodes.contains(where: { $0 === valueNode }) { nodes.append(valueNode) }
         // Tasks of their own don't inherit cancellation; they are ended and awaited here.
-        let connections = nodes.map { node in Task { await node.run() } }
+        var connections = lockNodes.map { node in Task { await node.run() } }
+        connections.append(Task { await valueNode.run() })
+        if !lockNodes.contains(where: { $0.connection === valueNode.connection }) {
+            connections.append(Task { await valueNode.connection.run() })
+        }
         let result: Result<Value, any Error>
         do {
             result = .success(try await body())
@@ -97,8 +99,12 @@ extension Settings {
             database: database,
             pool: PostgresPool(configuration: database, size: connections, logger: logger),
             lockNodes: lockNodes,
-            valueNode: shared.map { lockNodes[$0].connection } ?? RedisNode(valueEndpoint!, logger: logger)
-        )  // Set, or shared is 0.
+            valueNode: ValueNode(
+                // Set, or shared is 0.
+                shared.map { lockNodes[$0].connection } ?? RedisNode(valueEndpoint!, logger: logger),
+                logger: logger
+            )
+        )
     }
 
     /// The lock nodes alone, not connected.

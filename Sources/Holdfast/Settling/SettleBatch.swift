@@ -151,6 +151,7 @@ struct PackedVotes: Sendable {
         case .late: 4
         case .quarantined: 5
         case .stepped: 6
+        case .refused: 7
         }
     }
 }

@@ -1,13 +1,14 @@
-import Redis
 import Redlock
 
 /// The built-in task: writes the value under its key, fenced, then waits for a simulated asynchronous job.
-package struct LockAndSet: BriefTask {
+package struct LockAndSet: BriefTask, GatedTask {
     package static let kind = "lockAndSet"
 
     private let values: ValueStore
 
     package init(values: ValueStore) { self.values = values }
+
+    package var obstacle: String? { values.obstacle }
 
     /// The value as it is.
     package static func payload(of value: String) -> String { value }
@@ -21,11 +22,11 @@ package struct LockAndSet: BriefTask {
         if job.duration > .zero { try await Task.sleep(nanoseconds: UInt64(job.duration.milliseconds) * 1_000_000) }
     }
 
-    private func write(_ job: ClaimedJob, to key: LockKey) async throws(TaskOutage) -> FencedWrite.Outcome {
-        do throws(RedisError) {
+    private func write(_ job: ClaimedJob, to key: LockKey) async throws -> FencedWrite.Outcome {
+        do {
             return try await values.write(job.value, to: key, fence: job.fence)
-        } catch {
-            throw TaskOutage(description: error.description)
+        } catch let outage as ValueOutage {
+            throw TaskOutage(description: outage.description)
         }
     }
 }

@@ -27,15 +27,29 @@ package struct WorkerRegistry: Sendable {
         package var kinds: [String]
         /// How many tasks it runs at once.
         package var slots: Int
-        /// The lock nodes that it is not connected to, or that are in quarantine.
+        /// The lock nodes that have no vote, each with why.
         package var nodesWithoutVote: [String]
+        /// The kinds of which it begins no job now.
+        package var heldUpKinds: [String]
+        /// What is wrong with the nodes that it uses, in words.
+        package var troubles: [String]
 
-        package init(name: String, queues: [String], kinds: [String], slots: Int, nodesWithoutVote: [String] = []) {
+        package init(
+            name: String,
+            queues: [String],
+            kinds: [String],
+            slots: Int,
+            nodesWithoutVote: [String] = [],
+            heldUpKinds: [String] = [],
+            troubles: [String] = []
+        ) {
             self.name = name
             self.queues = queues
             self.kinds = kinds
             self.slots = slots
             self.nodesWithoutVote = nodesWithoutVote
+            self.heldUpKinds = heldUpKinds
+            self.troubles = troubles
         }
     }
 
@@ -66,6 +80,7 @@ package struct WorkerRegistry: Sendable {
             [
                 .int64(worker.rawValue), .text(description.name), .texts(description.queues), .texts(description.kinds),
                 .int32(Int32(clamping: description.slots)), .texts(description.nodesWithoutVote),
+                .texts(description.heldUpKinds), .texts(description.troubles),
             ],
             within: limit
         )

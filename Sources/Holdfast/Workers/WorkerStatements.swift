@@ -12,11 +12,13 @@ enum WorkerStatements {
         name: "heartbeat",
         sql: """
             with own as (
-                insert into holdfast.workers (id, name, queues, kinds, slots, nodes_without_vote)
-                values ($1, $2, $3, $4, $5, $6)
+                insert into holdfast.workers
+                    (id, name, queues, kinds, slots, nodes_without_vote, held_up_kinds, troubles)
+                values ($1, $2, $3, $4, $5, $6, $7, $8)
                 on conflict (id) do update
                     set beat = excluded.beat, beat_at = clock_timestamp(),
-                        nodes_without_vote = excluded.nodes_without_vote)
+                        nodes_without_vote = excluded.nodes_without_vote, held_up_kinds = excluded.held_up_kinds,
+                        troubles = excluded.troubles)
             select w.id, w.beat, (select exists (select from holdfast.orphans)) as has_orphans
             from (select set_config('synchronous_commit', 'off', true)) s
             left join holdfast.workers w on w.id <> $1

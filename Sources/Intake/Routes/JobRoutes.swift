@@ -63,7 +63,9 @@ struct JobRoutes: Sendable {
             let id = try context.job()
             var causes = try await views.causes(of: id)
             let job = try await find(id)
-            if !job.state.isFinished, job.state != .running, let cause = nodes.missingQuorum() { causes.append(cause) }
+            if !job.state.isFinished, job.state != .running {
+                causes += [nodes.missingQuorum(), nodes.missingValueNode(for: job.kind)].compactMap(\.self)
+            }
             if causes.contains(where: { $0.contains(#""cause":"foreign-holder""#) }),
                 let cause = await nodes.foreignHold(of: job.key)
             {

@@ -1,3 +1,4 @@
+import Holdfast
 import Hummingbird
 import Redis
 import Redlock
@@ -7,6 +8,7 @@ struct NodeRoutes: Sendable {
     private static let deadline: Duration = .seconds(1)
 
     let lockNodes: [RedisLockNode]
+    let valueNode: ValueNode?
 
     func add(read: some RouterMethods<IntakeContext>) {
         read.get("v1/nodes") { _, _ in
@@ -18,10 +20,14 @@ struct NodeRoutes: Sendable {
                         writer.object { writer in
                             writer.field("name", node.name)
                             writer.field("connected", node.connection.isConnected)
-                            writer.field("quarantined", node.connection.isConnected && !node.mayVote)
+                            writer.field("quarantined", node.isQuarantined)
+                            writer.field("votes", node.mayVote)
+                            writer.field("code", node.refusal?.code)
+                            writer.field("obstacle", node.obstacle)
                             writer.field("roundTripUs", trip?.microseconds)
                         }
                     }
+                    writer.field("valueNode", json: valueNode.map(Self.json))
                     writer.field("voting", lockNodes.count { $0.mayVote })
                     writer.field("quorum", lockNodes.count / 2 + 1)
                 }
@@ -29,17 +35,38 @@ struct NodeRoutes: Sendable {
         }
     }
 
+    private static func json(_ node: ValueNode) -> String {
+        let json = JSONWriter.object { writer in
+            writer.field("name", node.name)
+            writer.field("connected", node.connection.isConnected)
+            writer.field("writable", node.obstacle == nil)
+            writer.field("code", node.refusal?.code)
+            writer.field("obstacle", node.obstacle)
+        }
+        return String(decoding: json, as: UTF8.self)
+    }
+
     /// The cause that keeps every job waiting, as a JSON object; `nil` when enough nodes may vote.
     func missingQuorum() -> String? {
         let silent = lockNodes.filter { !$0.mayVote }
         guard lockNodes.count - silent.count < lockNodes.count / 2 + 1 else { return nil }
-        let names = silent.map { $0.name + ($0.connection.isConnected ? " (in quarantine)" : " (not connected)") }
+        let names = silent.map { "\($0.name) (\($0.obstacle ?? "votes again"))" }
         let cause = JSONWriter.object { writer in
             writer.field("cause", "no-quorum")
             writer.field(
                 "detail",
                 "too few lock nodes vote, as this intake sees them; these do not: \(names.joined(separator: ", "))"
             )
+        }
+        return String(decoding: cause, as: UTF8.self)
+    }
+
+    /// The cause that keeps every job waiting whose task writes a value, as a JSON object; `nil` when one can be written.
+    func missingValueNode(for kind: String) -> String? {
+        guard kind == LockAndSet.kind, let obstacle = valueNode?.obstacle else { return nil }
+        let cause = JSONWriter.object { writer in
+            writer.field("cause", "value-node")
+            writer.field("detail", "no job of its kind is begun, as this intake sees it: \(obstacle)")
         }
         return String(decoding: cause, as: UTF8.self)
     }

@@ -45,6 +45,11 @@ package final class RedisNode: Sendable {
         exchange.withLock { if case .serving = $0.phase { true } else { false } }
     }
 
+    /// Why there is no connection; `nil` with one, and before the first attempt at one has ended.
+    package var trouble: String? {
+        exchange.withLock { if case .down(let error) = $0.phase { error.message } else { nil } }
+    }
+
     /// What the node said of itself when the present connection was made; `nil` without one, or when an ACL forbids it.
     package var serverInfo: RedisServerInfo? {
         exchange.withLock { if case .serving(_, let info) = $0.phase { info } else { nil } }
@@ -100,6 +105,7 @@ extension RedisNode {
         configuration.onStateChange(.connected(info))
         exchange.withLock { $0.connected(channel, info) }
         flush()
+        configuration.onReady()
     }
 
     /// Hands replies to their callers; false when one answers nothing.

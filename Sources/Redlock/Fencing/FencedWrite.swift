@@ -101,6 +101,19 @@ public struct FencedWrite: Sendable {
         )
     }
 
+    /// Asks a node to do what a write asks of it, on a key of nobody's.
+    package static func probe(_ node: RedisNode) async -> NodeProbe.Answer {
+        let name = fencePrefix + "holdfast:probe"
+        let result = await node.evaluate(
+            script,
+            keys: [name, name],
+            arguments: ["1", "1"],
+            within: NodeProbe.deadline
+        )
+        guard case .success(let reply) = result else { return .none }
+        return reply.error.map { .refused(NodeRefusal($0)) } ?? .done
+    }
+
     // Not inlined, or its temporaries would stay in the memory of each task that has written.
     @inline(never)
     private func outcome(_ result: Result<RedisReply, RedisError>) throws(RedisError) -> Outcome {

@@ -2,8 +2,10 @@
 package protocol LockNode: Sendable {
     /// Host and port.
     var name: String { get }
-    /// Whether it is connected, and may vote.
+    /// Whether it is connected, may vote, and does what it is asked for.
     var mayVote: Bool { get }
+    /// Why it has no vote now, in words; `nil` when it has one.
+    var obstacle: String? { get }
 
     /// Keeps the node connected until its task is cancelled.
     func run() async
@@ -21,6 +23,10 @@ package protocol LockNode: Sendable {
         within deadline: Duration,
         _ answer: @escaping @Sendable ([LockAnswer]) -> Void
     ) -> (any PendingVote)?
+}
+
+extension LockNode {
+    package var obstacle: String? { mayVote ? nil : "it may not vote" }
 }
 
 /// A node's votes that somebody waits for.

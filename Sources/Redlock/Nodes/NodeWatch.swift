@@ -17,6 +17,8 @@ package final class NodeWatch: Sendable {
     private let clock: any MonotonicClock
     private let logger: Logger
     private let metrics: NodeMetrics
+    /// Whether it does what it is asked for.
+    let probe: NodeProbe
 
     /// - Parameters:
     ///   - name: The node's.
@@ -37,6 +39,15 @@ package final class NodeWatch: Sendable {
         logger[metadataKey: "node"] = "\(name)"
         self.logger = logger
         metrics = NodeMetrics(node: name)
+        probe = NodeProbe(
+            name: name,
+            messages: NodeProbe.Messages(
+                refuses: "Lock node answers with an error, and has no vote",
+                obeys: "Lock node votes again"
+            ),
+            clock: clock,
+            logger: logger
+        )
     }
 
     /// Takes in that there is a connection, or is none any more.
@@ -45,6 +56,7 @@ package final class NodeWatch: Sendable {
         switch change {
         case .lost:
             metrics.losses.increment()
+            probe.lost()
             state.withLock { $0.quarantine.lost(at: now) }
         case .connected(let info):
             metrics.connections.increment()
@@ -74,7 +86,10 @@ package final class NodeWatch: Sendable {
     /// Notes that the node has been made to forget the scripts.
     func forgetScripts() { scriptsKnown.store(false, ordering: .relaxed) }
 
-    /// Whether the node has no vote now.
+    /// How long the node is kept out, from now on; `nil` when it is not.
+    var quarantineLeft: Duration? { state.withLock { $0.quarantine.left(at: clock.now) } }
+
+    /// Whether the node may have forgotten locks, and has no vote now.
     package func isQuarantined() -> Bool {
         let (isQuarantined, isNews) = state.withLock { state in
             // Almost always false: no clock is read then.

@@ -6,7 +6,7 @@ public struct Vote: Sendable, Equatable {
         case granted
         /// Another token is, or was found, under the lock; for an extension or a release, the token was there no more.
         case held
-        /// There is no connection to it, it was lost before the answer, or the node refused to take part.
+        /// There is no connection to it, or it was lost before the answer.
         case unreachable
         /// Its answer had not come when its deadline passed, or when the others had decided.
         case late
@@ -16,6 +16,8 @@ public struct Vote: Sendable, Equatable {
         ///
         /// It has no vote on this hold any more.
         case stepped
+        /// It answered with an error, as a read-only replica or a full node does, or had and was not asked.
+        case refused
     }
 
     /// The node, by host and port.

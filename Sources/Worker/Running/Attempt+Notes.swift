@@ -147,14 +147,14 @@ extension Attempt {
         switch outcome {
         case .succeeded:
             ledger.note { $0.finish(job, .succeeded, startedAt: startedAt) }
+            runner.outages.ended(claim.key)
             return true
         case .interrupted:
             giveBack(after: .zero)
             return false
         case .outage(let reason):
-            logger.warning("Attempt put off", metadata: ["error": "\(reason)"])
             if PlantedBug.outageCounted.isPlanted { return fail(reason, startedAt) }
-            giveBack(after: .seconds(1) * (0.5 + runner.redlock.configuration.chance() / 2))
+            putOff(reason)
             return false
         case .stale(let reason):
             noteRefusal(reason)
@@ -206,6 +206,28 @@ extension Attempt {
         ledger.note { $0.delay = delay }
     }
 
+    /// Puts the job back at its place, with no attempt burned, if what its kind needs is away.
+    @inline(never)
+    func putOffByObstacle() -> Bool {
+        guard let obstacle = runner.obstacle(for: job.kind) else { return false }
+        putOff(obstacle)
+        return true
+    }
+
+    /// Puts the job back at its place, with no attempt burned: it could not be run, through no fault of its own.
+    @inline(never)
+    private func putOff(_ reason: String) {
+        let chance = runner.redlock.configuration.chance()
+        let (delay, told) = runner.outages.putOff(claim.key, reason, chance, at: runner.clock.now)
+        if let told {
+            logger.warning("Attempt put off", metadata: ["error": "\(reason)", "attempts": "\(told)"])
+        } else {
+            logger.debug("Attempt put off", metadata: ["error": "\(reason)"])
+        }
+        // With the reason, so that those who ask why it waits are told.
+        ledger.note { $0.retry(job, error: reason, after: delay, counts: false) }
+    }
+
     /// Puts the job back that had no lock.
     @inline(never)
     func giveBack(_ acquisition: Acquisition, in span: (any Span)?) {
@@ -217,7 +239,8 @@ extension Attempt {
         case .noQuorum(let votes):
             note("no quorum", in: span)
             debug("No quorum for the lock", votes)
-            giveBack(after: runner.redlock.configuration.nextRetryDelay())
+            let others = votes.filter { $0.verdict != .granted }.map { "\($0.node) \($0.verdict.rawValue)" }
+            putOff("too few lock nodes voted for its lock: \(others.joined(separator: ", "))")
         }
     }
 

@@ -110,6 +110,8 @@ final class Attempt: Sendable {
         _ next: (Int) -> Attempt?,
         _ span: (any Span)?
     ) async -> Result {
+        // A claim may have been made before what its jobs need went away.
+        if handedOver == nil, putOffByObstacle() { return Result(mayGoOn: false) }
         let attempt = if let handedOver { handedOver } else { await tryAcquire(isTraced: span != nil) }
         guard case .granted(let hold) = attempt.acquisition else {
             giveBack(attempt.acquisition, in: span)

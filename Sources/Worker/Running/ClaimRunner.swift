@@ -15,6 +15,7 @@ package final class ClaimRunner: Sendable {
     let history: LockHistory
     let settler: Settler
     let work: RunningWork
+    let outages = Outages()
     private let taskExecutor: (any TaskExecutor)?
     private let briefKinds: Set<String>
     let clock: any MonotonicClock
@@ -54,6 +55,9 @@ package final class ClaimRunner: Sendable {
         self.clock = clock
         self.logger = logger
     }
+
+    /// Why no job of a kind can be begun now, in words; `nil` when one can.
+    func obstacle(for kind: String) -> String? { (handlers[kind] as? any GatedTask)?.obstacle }
 
     /// Where the code of a kind of job runs; `nil` for where all else does.
     func executor(for kind: String) -> (any TaskExecutor)? { briefKinds.contains(kind) ? nil : taskExecutor }

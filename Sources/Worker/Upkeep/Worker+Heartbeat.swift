@@ -58,12 +58,16 @@ extension Worker {
     }
 
     private var description: WorkerRegistry.Description {
-        WorkerRegistry.Description(
+        let obstacles = obstacles
+        let missingQuorum = redlock.missingQuorum
+        return WorkerRegistry.Description(
             name: configuration.name,
             queues: configuration.queues,
             kinds: kinds,
             slots: configuration.slots,
-            nodesWithoutVote: redlock.nodes.filter { !$0.mayVote }.map(\.name)
+            nodesWithoutVote: redlock.nodesWithoutVote,
+            heldUpKinds: missingQuorum == nil ? obstacles.keys.sorted() : kinds,
+            troubles: Set(obstacles.values).sorted() + [missingQuorum].compactMap(\.self)
         )
     }
 

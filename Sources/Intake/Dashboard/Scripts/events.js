@@ -6,7 +6,7 @@ import { micros } from "./format.js";
 /** Each node's answer, as a row of signs: their shapes differ, not their colours only. */
 export function votes(list) {
     if (!list?.length) return element("span", { class: "none" }, "–");
-    const signs = { granted: "✓", held: "✕", unreachable: "–", late: "…", quarantined: "Q", stepped: "±" };
+    const signs = { granted: "✓", held: "✕", unreachable: "–", late: "…", quarantined: "Q", stepped: "±", refused: "!" };
     return element("span", { class: "votes" }, list.map(({ node, verdict, us }) =>
         element("span", { class: `vote ${verdict}`, title: `${node}: ${verdict}, ${micros(us)}`, role: "img",
             "aria-label": `${node} ${verdict}` },

@@ -123,9 +123,9 @@ async function showNodes() {
             element("span", { class: "state" }), element("span", { class: "meter" }), element("small")),
     (item, node) => {
         const [lamp, , state, meter, text] = item.children;
-        const kind = !node.connected ? "away" : node.quarantined ? "quarantined" : "voting";
+        const kind = !node.connected ? "away" : node.quarantined ? "quarantined" : node.votes ? "voting" : "refusing";
         set(lamp, { class: `lamp ${kind}` });
-        say(state, { away: "not connected", quarantined: "in quarantine, no vote",
+        say(state, { away: "not connected", quarantined: "in quarantine, no vote", refusing: `no vote: ${node.obstacle}`,
             voting: `votes, ${micros(node.roundTripUs)} away` }[kind]);
         const counts = votesOf(node.name);
         const all = total([...counts.values()]);
@@ -160,7 +160,8 @@ async function showWorkers() {
         drawMeter(meter, Math.max(0, 1 - age / 5000), age > 3500 ? "low" : "");
         say(text, `last beat ${duration(age)} ago; ${plural(worker.slots, "slot")}; queues ${worker.queues.join(", ")}`);
         const without = worker.nodesWithoutVote;
-        say(show(nodes, without.length > 0), `no vote from ${without.join(", ")}`);
+        say(show(nodes, without.length > 0), `no vote from ${without.map((node) => node.split(" ")[0]).join(", ")}`);
+        set(nodes, { title: without.join("\n") });
         set(item, { title: `worker ${worker.id}, since ${worker.startedAt}; kinds ${worker.kinds.join(", ")}` });
     });
     const list = byID("workers");
