@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import Postgres
 
 @main
 struct HoldfastCommand: AsyncParsableCommand {
@@ -25,11 +27,37 @@ struct HoldfastCommand: AsyncParsableCommand {
               holdfast top
 
             Every setting is a flag, an environment variable, or a line of a configuration file; the first of these that \
-            gives it counts. Completions for your shell: holdfast --generate-completion-script bash (or zsh, fish).
+            gives it counts. One that cannot be used, or that there is none of, ends the program with status 78, as does \
+            a database that refuses it for good; 64 is for a command that was not understood. Completions for your shell: holdfast --generate-completion-script bash (or zsh, fish).
             """,
         subcommands: [
             Dev.self, Serve.self, Work.self, Migrate.self, Jobs.self, Queues.self, Workers.self, Nodes.self, Top.self,
             Doctor.self, Tokens.self, AuditCommand.self, History.self,
         ]
     )
+}
+
+extension HoldfastCommand {
+    /// Runs the command that was given; a setting that cannot be used ends it with a status of its own.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as InvalidSetting {
+            end("\(error)")
+        } catch let error as PostgresError where error.asksForChange {
+            end("\(error)")
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    private static func end(_ reason: String) -> Never {
+        FileHandle.standardError.write(Data("Error: \(reason)\n".utf8))
+        Foundation.exit(InvalidSetting.exitStatus)
+    }
 }

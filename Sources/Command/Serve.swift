@@ -57,12 +57,12 @@ struct Serve: AsyncParsableCommand {
         do {
             try OpenFiles.provide(for: configuration.maxConnections)
         } catch {
-            throw ValidationError("\(error)")
+            throw InvalidSetting("--max-connections: \(error)")
         }
         let metrics = Settings.startMetrics()
         let backends = try settings.backends("intake", connections: 4, planning: .avoidingScans, logger)
         try await backends.whileConnected {
-            try await backends.requireSchema(logger)
+            let watch = try await backends.requireDatabase(logger)
             try await Self.requireProtection(configuration, TokenStore(pool: backends.pool), logger)
             backends.report(to: metrics)
             let drain = DrainState()
@@ -78,6 +78,7 @@ struct Serve: AsyncParsableCommand {
             )
             let listening = Listening(server: intake, host: configuration.host, port: configuration.port)
             var services: [any Service] = [listening, DrainNotice(drain: drain, delay: drainDelay)]
+            if let watch { services.append(watch) }
             if let certificates {
                 services.insert(await CertificateReload(certificates: certificates, logger: logger), at: 0)
             }
@@ -92,7 +93,7 @@ struct Serve: AsyncParsableCommand {
 
     private func configuration(_ settings: Settings) throws -> IntakeConfiguration {
         var configuration = IntakeConfiguration()
-        configuration.host = settings.text("intake.host") ?? configuration.host
+        configuration.host = try settings.text("intake.host") ?? configuration.host
         configuration.port = try settings.integer("intake.port", flag: "--port", in: 0...65535, default: 3000)
         configuration.simulatedJob = .milliseconds(
             try settings.integer(
@@ -127,9 +128,9 @@ struct Serve: AsyncParsableCommand {
             if try await tokens.hasAny() { return }
         } catch let error as PostgresError where error.isUnavailable {
             // Tokens are asked for all the same.
-            return logger.warning("Tokens not checked, the database is away", metadata: ["error": "\(error)"])
+            return logger.warning("Tokens not checked: \(error.trouble)", metadata: ["error": "\(error)"])
         }
-        throw ValidationError(
+        throw InvalidSetting(
             """
             Others can reach \(configuration.host), and there is no token yet: make one (holdfast tokens create NAME \
             --scopes submit,read), listen on 127.0.0.1, or say --insecure to let anyone in. --require-tokens starts \

@@ -85,7 +85,7 @@ struct Work: AsyncParsableCommand {
         let settings = try await Settings(flags: flags, file: common.configurationFile)
         var configuration = WorkerConfiguration()
         configuration.name =
-            settings.text("worker.name")
+            try settings.text("worker.name")
             ?? "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)"
         configuration.slots = try settings.integer(
             "worker.slots",
@@ -93,7 +93,7 @@ struct Work: AsyncParsableCommand {
             in: 1...100_000,
             default: configuration.slots
         )
-        configuration.queues = settings.list("worker.queues") ?? configuration.queues
+        configuration.queues = try settings.queues() ?? configuration.queues
         configuration.retention.finishedDays = Int32(
             try settings.integer("retention.finishedDays", flag: "--keep-finished-days", in: 1...36_500, default: 30)
         )
@@ -106,7 +106,7 @@ struct Work: AsyncParsableCommand {
         let metrics = Settings.startMetrics()
         let backends = try settings.backends("worker", connections: configuration.connections, planning: .once, logger)
         try await backends.whileConnected {
-            try await backends.requireSchema(logger)
+            let watch = try await backends.requireDatabase(logger)
             backends.report(to: metrics)
             let redlock = backends.makeRedlock(logger)
             let draining = DrainState()
@@ -119,9 +119,10 @@ struct Work: AsyncParsableCommand {
                 logger: logger
             )
             var services: [any Service] = [worker, DrainNotice(drain: draining, delay: .zero)]
+            if let watch { services.append(watch) }
             if healthPort >= 0 {
                 let database = DatabaseReadiness(pool: backends.pool)
-                let host = settings.text("worker.healthHost") ?? "127.0.0.1"
+                let host = try settings.text("worker.healthHost") ?? "127.0.0.1"
                 let health = HealthServer(host: host, port: healthPort, logger: logger) {
                     if draining.isDraining { return "it is shutting down" }
                     return await database.reason() ?? worker.obstacle
@@ -137,5 +138,33 @@ struct Work: AsyncParsableCommand {
                 logger
             )
         }
+    }
+}
+
+extension Settings {
+    /// The queues that a worker is to serve; `nil` when they are not set.
+    ///
+    /// - Throws: ``InvalidSetting`` when there are none, or one of them can hardly be meant.
+    func queues() throws(InvalidSetting) -> [String]? {
+        guard let names = list("worker.queues") else { return nil }
+        let setting = "--queues (HOLDFAST_WORKER_QUEUES)"
+        guard !names.isEmpty else {
+            throw InvalidSetting(
+                "\(setting) names no queue; name those it is to serve, separated by commas, or leave it out."
+            )
+        }
+        for name in names {
+            let isOdd = name.contains { $0.isWhitespace || "*'\"".contains($0) }
+            guard !isOdd, name.utf8.count <= 128 else {
+                throw InvalidSetting(
+                    """
+                    \(setting) has a name that no queue should have: \(name.debugDescription). Separate names by commas, \
+                    without quotation marks; there is no name for all queues.
+                    """
+                )
+            }
+        }
+        // In their order, each once.
+        return names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 }

@@ -62,12 +62,14 @@ public struct TaskWorker: Service {
     /// Serves until it is shut down: gracefully, it finishes what runs; cancelled, it cancels what runs, gives the locks
     /// back, and puts those jobs back in line.
     ///
-    /// - Throws: ``Invalid`` when the database has not been migrated.
+    /// It waits for a database that is away.
+    ///
+    /// - Throws: ``Invalid`` when the database cannot be worked with: it has not been migrated, for example.
     public func run() async throws {
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)
         defer { pool.close() }
         try await redlock.whileConnected {
-            try await requireSchema(pool)
+            try await requireDatabase(pool)
             let worker = Worker(
                 configuration: configuration,
                 pool: pool,
@@ -80,17 +82,10 @@ public struct TaskWorker: Service {
         }
     }
 
-    private func requireSchema(_ pool: PostgresPool) async throws {
-        let version: Int
-        do {
-            version = try await Migrator(pool: pool, logger: logger).currentVersion()
-        } catch let error as PostgresError where error.isUnavailable {
-            return logger.warning("The database is away", metadata: ["error": "\(error)"])
+    private func requireDatabase(_ pool: PostgresPool) async throws {
+        let wrong = try await cancelWhenGracefulShutdown {
+            try await DatabaseCheck(pool: pool, logger: logger).wait()
         }
-        guard version >= Migrator.latest else {
-            throw Invalid(
-                description: "the schema is version \(version), and \(Migrator.latest) is needed: run holdfast migrate"
-            )
-        }
+        if let wrong { throw Invalid(description: wrong) }
     }
 }

@@ -131,7 +131,7 @@ struct AccessTests {
     @Test func `elsewhere than on loopback a token is needed from the start`() async throws {
         try await TestSystem.with { system in
             let serve = ["serve", "--host", "0.0.0.0", "--port", "0"]
-            let refused = try await Program.run(serve, environment: system.environment, status: 64)
+            let refused = try await Program.run(serve, environment: system.environment, status: 78)
             #expect(refused.contains("holdfast tokens create") && refused.contains("--insecure"))
             try await system.withIntake(["--host", "0.0.0.0", "--insecure"]) { intake in
                 let answer = try await intake.get("/v1/jobs/1")

@@ -63,8 +63,8 @@ struct TLSTests {
         try await Self.makeCertificate("first", in: folder)
         let common = ["serve", "--database-url", "host=/nowhere", "--lock-nodes", "redis://a"]
         let mixed = ["--tls-certificate", "\(folder)/certificate.pem", "--tls-key", "\(folder)/other.pem"]
-        #expect(try await Program.run(common + mixed, status: 64).contains("cannot be used together"))
-        #expect(try await Program.run(common + Array(mixed.prefix(2)), status: 64).contains("go together"))
+        #expect(try await Program.run(common + mixed, status: 78).contains("cannot be used together"))
+        #expect(try await Program.run(common + Array(mixed.prefix(2)), status: 78).contains("go together"))
     }
 
     /// A folder with a certificate.

@@ -12,6 +12,12 @@ struct PostgresErrorTests {
         (PostgresError(.server, "", sqlState: "53300"), true),
         (PostgresError(.server, "", sqlState: "53100"), true),
         (PostgresError(.server, "", sqlState: "25006"), true),
+        (PostgresError(.server, "", sqlState: "53200"), true),
+        (PostgresError(.server, "", sqlState: "55P03"), true),
+        (PostgresError(.server, "", sqlState: "40001"), true),
+        (PostgresError(.server, "", sqlState: "40P01"), true),
+        (PostgresError(.server, "", sqlState: "57014"), true),
+        (PostgresError(.server, "", sqlState: "26000"), true),
         (PostgresError(.server, "", sqlState: "23505"), false),
         (PostgresError(.cancelled, ""), false),
         (PostgresError(.decoding, ""), false),
@@ -19,6 +25,26 @@ struct PostgresErrorTests {
     ])
     func `only what is wrong with the database itself may work later`(error: PostgresError, isUnavailable: Bool) {
         #expect(error.isUnavailable == isUnavailable)
+    }
+
+    @Test(arguments: [
+        ("55P03", "somebody else has locked"), ("53200", "max_locks_per_transaction"), ("40001", "what others do"),
+        ("40P01", "deadlock"), ("57014", "cancelled"), ("53300", "too many connections"), ("25006", "read-only"),
+        ("26000", "pooler"), ("42P05", "pooler"),
+    ])
+    func `what is in the way is told by its name, and not as an outage`(sqlState: String, says text: String) {
+        let trouble = PostgresError(.server, "", sqlState: sqlState).trouble
+        #expect(trouble.contains(text) && !trouble.contains("away"))
+    }
+
+    @Test func `a pooler that mixes sessions up is told what to set`() {
+        let error = PostgresError(.server, "prepared statement does not exist", sqlState: "26000")
+        #expect(error.description.contains("HOLDFAST_DATABASE_PREPARED_STATEMENTS=false"))
+        let refused = PostgresError(
+            connectionRefused:
+                #"connection to server at "p" failed: FATAL:  08P01: unsupported startup parameter: options"#
+        )
+        #expect(refused.asksForChange && refused.description.contains("ignore_startup_parameters"))
     }
 
     @Test func `its description names statement and constraint, and shows no detail`() {

@@ -65,7 +65,7 @@ struct Tokens: AsyncParsableCommand {
             do {
                 token = try await Tokens.operate(common) { try await $0.create(name, scopes, days: expiresDays) }
             } catch let error as PostgresError where error.constraint == "tokens_name" {
-                throw ValidationError("There is a token \(name) already: revoke it first, or choose another name.")
+                throw CommandFailure("There is a token \(name) already: revoke it first, or choose another name.")
             }
             guard json else { return print(token.text) }
             struct Line: Encodable { let name, token: String, scopes: [String] }
@@ -117,7 +117,7 @@ struct Tokens: AsyncParsableCommand {
 
         func run() async throws {
             guard try await Tokens.operate(common, { try await $0.revoke(name) }) else {
-                throw ValidationError("There is no token \(name) that is not revoked; holdfast tokens list shows them.")
+                throw CommandFailure("There is no token \(name) that is not revoked; holdfast tokens list shows them.")
             }
             print("Token \(name) is revoked.")
         }

@@ -117,7 +117,7 @@ struct AuditCommand: AsyncParsableCommand {
         func run() async throws {
             let head = try await common.withPool("audit") { pool, _ in try await Audit(pool: pool).head() }
             guard let head else {
-                throw ValidationError("Nothing is sealed yet: a worker does that, a second or two after it writes.")
+                throw CommandFailure("Nothing is sealed yet: a worker does that, a second or two after it writes.")
             }
             print(head)
         }

@@ -29,13 +29,13 @@ extension AuditCommand {
             do {
                 program = try ServerProgram.psql.locate()
             } catch {
-                throw ValidationError("\(error)")
+                throw CommandFailure("\(error)")
             }
             for (name, value) in environment { setenv(name, value, 1) }
             var pointers = ([program.path] + arguments).map { strdup($0) }
             pointers.append(nil)
             execv(program.path, pointers)
-            throw ValidationError("\(program.path) cannot be run: \(String(cString: strerror(errno)))")
+            throw CommandFailure("\(program.path) cannot be run: \(String(cString: strerror(errno)))")
         }
     }
 }

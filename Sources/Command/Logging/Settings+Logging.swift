@@ -1,17 +1,16 @@
-import ArgumentParser
 import Logging
 
 extension Settings {
     /// The logger that the settings ask for; libraries log through it too.
     func makeLogger(_ label: String) throws -> Logger {
-        let levelName = text("log.level") ?? "info"
+        let levelName = try text("log.level") ?? "info"
         guard let level = Logger.Level(rawValue: levelName) else {
             let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--log-level must be one of \(names), and is \(levelName).")
+            throw InvalidSetting("--log-level must be one of \(names), and is \(levelName).")
         }
-        let formatName = text("log.format") ?? "text"
+        let formatName = try text("log.format") ?? "text"
         guard let format = LineLogHandler.Format(rawValue: formatName) else {
-            throw ValidationError("--log-format must be text or json, and is \(formatName).")
+            throw InvalidSetting("--log-format must be text or json, and is \(formatName).")
         }
         return Logger(label: label) { LineLogHandler(label: $0, format: format, level: level) }
     }

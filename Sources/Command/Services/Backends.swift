@@ -1,4 +1,3 @@
-import ArgumentParser
 import Holdfast
 import Logging
 import Postgres
@@ -17,20 +16,17 @@ struct Backends: Sendable {
         Redlock(nodes: lockNodes, logger: logger)
     }
 
-    /// Checks that the database has the schema that this program needs; when the database is away, that is for later.
+    /// Checks that the database can be worked with.
     ///
-    /// - Throws: `ValidationError` when it has to be migrated.
-    func requireSchema(_ logger: Logger) async throws {
-        let version: Int
-        do {
-            version = try await Migrator(pool: pool, logger: logger).currentVersion()
-        } catch let error as PostgresError where error.isUnavailable {
-            return logger.warning("The database is away", metadata: ["error": "\(error)"])
+    /// - Returns: What goes on looking, when the database is away; `nil` when it is good.
+    /// - Throws: ``InvalidSetting`` when somebody has to change something first.
+    func requireDatabase(_ logger: Logger) async throws -> DatabaseWatch? {
+        let check = DatabaseCheck(pool: pool, logger: logger)
+        switch try await check.look() {
+        case .good: return nil
+        case .wrong(let reason): throw InvalidSetting(reason)
+        case .away: return DatabaseWatch(check: check)
         }
-        guard version < Migrator.latest else { return }
-        throw ValidationError(
-            "The database's schema is version \(version), and this program needs \(Migrator.latest): run holdfast migrate."
-        )
     }
 
     /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.
@@ -57,7 +53,7 @@ struct Backends: Sendable {
 }
 
 extension Settings {
-    /// - Throws: `ValidationError` when the database's address is missing or cannot be understood.
+    /// - Throws: ``InvalidSetting`` when the database's address is missing or cannot be understood.
     func database(_ part: String) throws -> PostgresConfiguration {
         let url = try requiredText("database.url", flag: "--database-url", isSecret: true)
         return try database(at: url, flag: "--database-url", part)
@@ -65,7 +61,7 @@ extension Settings {
 
     /// Where workers listen, when that is not where they do everything else: a pooler in transaction mode hears nothing.
     ///
-    /// - Throws: `ValidationError` when the address cannot be understood.
+    /// - Throws: ``InvalidSetting`` when the address cannot be understood.
     func listening(_ part: String) throws -> PostgresConfiguration? {
         try text("database.listenURL", isSecret: true).map { try database(at: $0, flag: "--listen-url", part) }
     }
@@ -75,13 +71,13 @@ extension Settings {
         do {
             configuration = try PostgresConfiguration(connectionString: url, applicationName: "holdfast \(part)")
         } catch {
-            throw ValidationError("\(flag): \(error)")
+            throw InvalidSetting("\(flag): \(error)")
         }
         configuration.preparesStatements = try boolean("database.preparedStatements", default: true)
         return configuration
     }
 
-    /// - Throws: `ValidationError` when an address is missing or cannot be understood.
+    /// - Throws: ``InvalidSetting`` when an address is missing or cannot be understood.
     func backends(
         _ part: String,
         connections: Int,
@@ -109,32 +105,32 @@ extension Settings {
 
     /// The lock nodes alone, not connected.
     ///
-    /// - Throws: `ValidationError` when an address is missing or cannot be understood.
+    /// - Throws: ``InvalidSetting`` when an address is missing or cannot be understood.
     func lockNodes(_ logger: Logger) throws -> [RedisLockNode] {
         try lockEndpoints().map { RedisLockNode($0, logger: logger) }
     }
 
     private func lockEndpoints() throws -> [RedisEndpoint] {
         guard let urls = list("lock.nodes"), !urls.isEmpty else {
-            throw ValidationError(
+            throw InvalidSetting(
                 "--lock-nodes is not set; give it, or set HOLDFAST_LOCK_NODES, or lock.nodes in a configuration file."
             )
         }
         guard urls.count % 2 == 1 else {
-            throw ValidationError("--lock-nodes must name an odd number of nodes, and names \(urls.count).")
+            throw InvalidSetting("--lock-nodes must name an odd number of nodes, and names \(urls.count).")
         }
         let endpoints = try urls.map { try endpoint($0, flag: "--lock-nodes") }
         guard Set(endpoints).count == endpoints.count else {
-            throw ValidationError("--lock-nodes names a node twice; nodes must be independent.")
+            throw InvalidSetting("--lock-nodes names a node twice; nodes must be independent.")
         }
         return endpoints
     }
 
     /// The value node alone, not connected; `nil` when the settings name none.
     ///
-    /// - Throws: `ValidationError` when its address cannot be understood.
+    /// - Throws: ``InvalidSetting`` when its address cannot be understood.
     func valueNode(_ logger: Logger) throws -> RedisNode? {
-        guard let url = text("value.node", isSecret: true) ?? list("lock.nodes")?.first else { return nil }
+        guard let url = try text("value.node", isSecret: true) ?? list("lock.nodes")?.first else { return nil }
         return RedisNode(try endpoint(url, flag: "--value-node"), logger: logger)
     }
 
@@ -142,7 +138,7 @@ extension Settings {
         do {
             return try RedisEndpoint(url)
         } catch {
-            throw ValidationError("\(flag): \(error)")
+            throw InvalidSetting("\(flag): \(error)")
         }
     }
 }

@@ -106,27 +106,30 @@ struct LimitOptions: ParsableArguments {
 }
 
 extension Settings {
-    /// - Throws: `ValidationError` when it is set to something else.
+    /// - Throws: ``InvalidSetting`` when it is set to something else.
     func access() throws -> IntakeConfiguration.Access {
-        switch text("intake.access") ?? "auto" {
+        switch try text("intake.access") ?? "auto" {
         case "auto": .automatic
         case "tokens": .tokens
         case "open": .open
-        case let other: throw ValidationError("intake.access must be auto, tokens or open, and is \(other).")
+        case let other:
+            throw InvalidSetting(
+                "intake.access (HOLDFAST_INTAKE_ACCESS) must be auto, tokens or open, and is \(other)."
+            )
         }
     }
 
-    /// - Throws: `ValidationError` when only one file is named, or they cannot be used together.
+    /// - Throws: ``InvalidSetting`` when only one file is named, or they cannot be used together.
     func certificates() throws -> TLSCertificates? {
-        switch (text("intake.tlsCertificate"), text("intake.tlsKey")) {
+        switch try (text("intake.tlsCertificate"), text("intake.tlsKey")) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
             do {
                 return try TLSCertificates(certificate: certificate, key: key)
             } catch {
-                throw ValidationError("--tls-certificate, --tls-key: \(error)")
+                throw InvalidSetting("--tls-certificate, --tls-key: \(error)")
             }
-        default: throw ValidationError("--tls-certificate and --tls-key go together; one of them is not set.")
+        default: throw InvalidSetting("--tls-certificate and --tls-key go together; one of them is not set.")
         }
     }
 

@@ -30,8 +30,10 @@ package actor DatabaseReadiness {
                 let version = try await pool.execute(version, [], within: deadline)[0].decode(Int.self, at: 0)
                 guard version < Migrator.latest else { return nil }
                 return "the schema is version \(version), and \(Migrator.latest) is needed: run holdfast migrate"
+            } catch let error as PostgresError where error.isUnavailable {
+                return error.trouble
             } catch {
-                return "the database is away"
+                return "the database cannot be asked: \(error)"
             }
         }
         return reason ?? "the database does not answer"

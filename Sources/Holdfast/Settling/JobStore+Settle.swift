@@ -30,12 +30,10 @@ extension JobStore {
         batch.waits = manner == .waiting
         do {
             return try await settle(batch)
-        } catch let error as PostgresError where manner == .waiting && error.sqlState == Self.lockTimeout {
+        } catch let error as PostgresError where manner == .waiting && error.isLockTimeout {
             return Array(repeating: .busy, count: settlements.count)
         }
     }
-
-    private static let lockTimeout = "55P03"
 
     /// Records that jobs have their locks, of claims of one worker that still have their lines.
     ///

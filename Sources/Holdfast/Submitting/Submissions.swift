@@ -42,7 +42,7 @@ package struct Submissions: Sendable {
             if let storeAll { return try await storeAll(jobs) }
             do {
                 return try await givingWay { try await store.submit(jobs, limits) }.map { $0.mapError { $0 } }
-            } catch let error as PostgresError where error.sqlState == "55P03" {
+            } catch let error as PostgresError where error.isLockTimeout {
                 return await Self.submitApart(jobs, store, limits)
             }
         }

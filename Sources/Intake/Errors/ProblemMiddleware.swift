@@ -52,10 +52,10 @@ struct ProblemMiddleware: RouterMiddleware {
         case let error as PostgresError where error.sqlState == "P0002": return Problem(.notFound, error.message)
         case let error as PostgresError where error.sqlState == "55000": return Problem(.conflict, error.message)
         case let error as PostgresError where error.isUnavailable:
-            context.logger.warning("Request not served, the database is away", metadata: ["error": "\(error)"])
+            context.logger.warning("Request not served: \(error.trouble)", metadata: ["error": "\(error)"])
             let isInDoubt = error.code == .connectionLost || error.code == .deadline
             let stored = isInDoubt ? "whether the job was stored is not known" : "nothing was stored"
-            return Problem(.serviceUnavailable, "the database is away; \(stored), try again", retryAfter: 1)
+            return Problem(.serviceUnavailable, "\(error.trouble); \(stored), try again", retryAfter: 1)
         case let error as RedisError:
             context.logger.warning("Request not served, the value node is away", metadata: ["error": "\(error)"])
             return Problem(.serviceUnavailable, "the value node is away; try again", retryAfter: 1)

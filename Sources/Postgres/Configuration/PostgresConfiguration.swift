@@ -64,23 +64,55 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
             ("keepalives_interval", "5"),
             ("keepalives_count", "3"),
             ("tcp_user_timeout", "20000"),
-            // A frozen client must not keep rows locked, nor a statement wait for such a one: others need them.
-            ("options", options),
             ("dbname", connectionString),
-            // Behind the user's string: text is decoded as UTF-8.
+            // Behind the user's string, so that these win: what it has of options comes first in ours.
+            ("options", options),
+            // Text is decoded as UTF-8.
             ("client_encoding", "UTF8"),
         ]
     }
 
+    /// What every session has set, whatever the server, the role or the connection string says; of an option that is
+    /// there twice, the last counts.
+    ///
+    /// A pooler may keep them from the server: see ``PostgresError/isOfPooler``.
     private var options: String {
-        let limits = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=2000"
-        // What has to be read from end to end all the same looks too dear then not to be compiled first.
-        let noScans = limits + " -c enable_seqscan=off -c jit=off"
+        // A backslash at the end of theirs would take the first blank, and not the next option.
+        let theirs = Self.option("options", of: connectionString).map { $0 + "  " } ?? ""
+        return theirs + sessionSettings.map { "-c \($0)=\($1.replacing(" ", with: "\\ "))" }.joined(separator: " ")
+    }
+
+    private var sessionSettings: [(name: String, value: String)] {
+        let all = [
+            // Statements are written for this one, and tried again where another would refuse them.
+            ("default_transaction_isolation", "read committed"),
+            // A frozen client must not keep rows locked, nor a statement wait for such a one: others need them.
+            ("idle_in_transaction_session_timeout", "5000"), ("lock_timeout", "2000"),
+            // Each statement has its own deadline here, and is cancelled then; and a connection may be idle.
+            ("statement_timeout", "0"), ("idle_session_timeout", "0"),
+            // What is read, written or compared as text is so in every session.
+            ("TimeZone", "UTC"), ("DateStyle", "ISO,MDY"), ("IntervalStyle", "postgres"),
+            ("standard_conforming_strings", "on"), ("search_path", "public"),
+            // What has to be read from end to end looks too dear then not to be compiled first.
+            ("jit", "off"),
+        ]
         return switch planning {
-        case .usual: limits
-        case .avoidingScans: noScans
-        case .once: noScans + " -c plan_cache_mode=force_generic_plan"
+        case .usual: all
+        case .avoidingScans: all + [("enable_seqscan", "off")]
+        case .once: all + [("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]
         }
+    }
+
+    /// The value of one keyword of a connection string that can be parsed.
+    private static func option(_ keyword: String, of connectionString: String) -> String? {
+        guard let options = PQconninfoParse(connectionString, nil) else { return nil }
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let name = option.pointee.keyword {
+            if String(cString: name) == keyword { return option.pointee.val.map { String(cString: $0) } }
+            option += 1
+        }
+        return nil
     }
 
     /// The connection string as the environment of another program that uses libpq: unlike its arguments, nobody else

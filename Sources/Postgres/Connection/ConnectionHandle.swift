@@ -26,11 +26,27 @@ final class ConnectionHandle: @unchecked Sendable {
         guard let pointer = PQconnectdbParams(keywords, values.map { UnsafePointer($0) } + [nil], 1) else {
             throw PostgresError(.connectionFailed, "out of memory")
         }
+        if PQstatus(pointer) != CONNECTION_OK, Self.isOfServer(PQerrorMessage(pointer)) {
+            // A server has refused: asked once more, it says by a code why, in whatever language it speaks.
+            PQsetErrorVerbosity(pointer, PQERRORS_VERBOSE)
+            PQreset(pointer)
+            PQsetErrorVerbosity(pointer, PQERRORS_DEFAULT)
+        }
         self.pointer = pointer
         backendID = PQbackendPID(pointer)
         notices = NoticeLog(logger: logger)
         guard PQstatus(pointer) == CONNECTION_OK else {
-            throw PostgresError(.connectionFailed, errorMessage)
+            throw PostgresError(connectionRefused: errorMessage)
+        }
+        let encoding = PQparameterStatus(pointer, "server_encoding").map { String(cString: $0) } ?? "UTF8"
+        guard encoding == "UTF8" else {
+            throw PostgresError(
+                .badConfiguration,
+                """
+                the database's encoding is \(encoding), and must be UTF8: make another one with \
+                createdb --encoding UTF8 --template template0
+                """
+            )
         }
         guard PQsetnonblocking(pointer, 1) == 0 else {
             throw PostgresError(.connectionFailed, errorMessage)
@@ -47,6 +63,11 @@ final class ConnectionHandle: @unchecked Sendable {
     }
 
     deinit { PQfinish(pointer) }
+
+    /// Whether an error has come from a server: those of libpq have no such gap.
+    private static func isOfServer(_ message: UnsafeMutablePointer<CChar>?) -> Bool {
+        message.map { String(cString: $0).contains(":  ") } ?? false
+    }
 
     /// Its socket; −1 once libpq has closed it.
     var descriptor: Int32 { PQsocket(pointer) }
@@ -72,6 +93,25 @@ final class ConnectionHandle: @unchecked Sendable {
     var errorMessage: String {
         let lines = String(cString: PQerrorMessage(pointer)).split { $0.isNewline }.filter { !$0.hasPrefix("\t") }
         return lines.joined(separator: "; ")
+    }
+}
+
+extension PostgresError {
+    /// The error of a connection that was not opened, of what libpq says of each host: its SQLSTATE is that of the last
+    /// host that gave one, unless another host failed in a way that may pass.
+    package init(connectionRefused text: String) {
+        var states: [String?] = []
+        let parts = text.split(separator: "; ").filter { !$0.hasPrefix("LOCATION:") }.map { part in
+            guard let match = part.firstMatch(of: #/([A-Z]+:)  ([0-9A-Z]{5}): /#) else {
+                if part.contains(" failed: ") { states.append(nil) }
+                return String(part)
+            }
+            states.append(String(match.2))
+            return part[..<match.range.lowerBound] + "\(match.1)  " + part[match.range.upperBound...]
+        }
+        let message = parts.joined(separator: "; ")
+        let errors = states.map { PostgresError(.connectionFailed, message, sqlState: $0) }
+        self = errors.last { !$0.asksForChange } ?? errors.last ?? PostgresError(.connectionFailed, message)
     }
 }
 

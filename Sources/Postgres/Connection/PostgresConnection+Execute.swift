@@ -103,7 +103,8 @@ extension PostgresConnection {
             precondition(known.sql == statement.sql, "two statements are called \(statement.name)")
             return known.serverName
         }
-        let serverName = "\(statement.name)/\(prepared.count)"
+        // No other connection has this name: behind a pooler that mixes them up, none answers to another's statement.
+        let serverName = "\(statement.name)/\(prepared.count)/\(preparationID)"
         guard PQsendPrepare(handle.pointer, serverName, statement.sql, Int32(types.count), types) == 1 else {
             throw lost(step)
         }

@@ -117,7 +117,7 @@ extension PostgresError {
     /// Whether a prepared statement is gone, or its result has another shape than when it was prepared.
     fileprivate var isOfOutdatedStatement: Bool {
         switch sqlState {
-        case "26000", "0A000": true
+        case "26000", "42P05", "0A000": true
         default: false
         }
     }

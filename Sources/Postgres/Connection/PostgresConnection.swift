@@ -13,6 +13,8 @@ package actor PostgresConnection {
     let logger: Logger
     let statementTimeout: Duration
     let preparesStatements: Bool
+    /// Ends the names of what it prepares.
+    let preparationID = String(UInt64.random(in: .min ... .max), radix: 36)
     /// What this connection has prepared.
     var prepared: [PreparedKey: Preparation] = [:]
     /// Whether the last transaction that was begun has been committed.

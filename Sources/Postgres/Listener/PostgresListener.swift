@@ -37,10 +37,11 @@ package struct PostgresListener: Sendable {
     /// Serves until the task is cancelled, and connects again whenever the connection is lost.
     package func run() async {
         var failures = 0
+        var outage = OutageNotice()
         while !Task.isCancelled {
             do throws(PostgresError) {
                 let connection = try await listen()
-                if failures > 0 { logger.info("Listening again") }
+                if let length = outage.succeeded() { logger.info("Listening again", metadata: ["after": "\(length)"]) }
                 failures = 0
                 onEvent(.connected)
                 let end = await connection.serveNotifications { onEvent(.notification(channel: $0, payload: $1)) }
@@ -49,8 +50,7 @@ package struct PostgresListener: Sendable {
             } catch {
                 guard !Task.isCancelled else { return }
                 failures += 1
-                // Once for an outage: it may take long, and each attempt would say the same.
-                if failures == 1 { logger.warning("Not listening", metadata: ["error": "\(error)"]) }
+                if outage.failed() { logger.warning("Not listening", metadata: ["error": "\(error)"]) }
                 // Only cancellation ends the sleep early, and the loop with it.
                 try? await Task.sleep(for: backoff.delay(failures: failures, jitter: .random(in: 0...1)))
             }

@@ -13,6 +13,7 @@ package final class PostgresPool: Sendable {
     private let logger: Logger
     private let state: Mutex<PoolState<PostgresConnection, Waiter>>
     private let lastID = Atomic(0)
+    private let outage = Mutex(OutageNotice())
     private let timerQueue = DispatchQueue(label: "postgres.pool")
 
     /// Makes a pool; nothing is opened yet.
@@ -142,9 +143,13 @@ package final class PostgresPool: Sendable {
             switch outcome {
             case .success(let connection):
                 logger.debug("Connection opened")
+                if let length = outage.withLock({ $0.succeeded() }) {
+                    logger.info("Connected to the database again", metadata: ["after": "\(length)"])
+                }
                 follow(state.withLock { $0.opened(connection) })
             case .failure(let error):
-                logger.warning("Connection not opened", metadata: ["error": "\(error)"])
+                let level: Logger.Level = outage.withLock { $0.failed() } ? .warning : .debug
+                logger.log(level: level, "Connection not opened", metadata: ["error": "\(error)"])
                 let jitter = Double.random(in: 0...1)
                 follow(state.withLock { $0.openFailed(error, now: .now, jitter: jitter) })
             }

@@ -1,6 +1,7 @@
 import CoreMetrics
 import Holdfast
 import Logging
+import Postgres
 import Redlock
 import ServiceLifecycle
 import Synchronization
@@ -11,7 +12,7 @@ extension Worker {
     /// - Returns: The worker's number; `nil` when it was shut down first.
     func register(_ heartbeats: WorkerRegistry) async -> WorkerID? {
         await cancelWhenGracefulShutdown { [self] in
-            var hasWarned = false
+            var outage = OutageNotice()
             while !Task.isCancelled {
                 do {
                     let id = try await registry.nextID()
@@ -19,9 +20,8 @@ extension Worker {
                     try await heartbeats.heartbeat(id, description)
                     return id
                 } catch {
-                    if !hasWarned {
+                    if !Task.isCancelled, outage.failed() {
                         logger.warning("Waiting for the database", metadata: ["error": "\(error)"])
-                        hasWarned = true
                     }
                     try? await Task.sleep(for: configuration.pollInterval)  // Cancelled: the loop ends.
                 }
@@ -71,20 +71,19 @@ extension Worker {
         )
     }
 
-    /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged.
+    /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged, and one a minute.
     func each(
         _ interval: @autoclosure () -> Duration,
         warning: Logger.Message,
         _ body: () async throws -> Void
     ) async {
-        var isFailing = false
+        var outage = OutageNotice()
         while !Task.isCancelled {
             do {
                 try await body()
-                isFailing = false
+                outage.succeeded()
             } catch {
-                if !isFailing, !Task.isCancelled { logger.warning(warning, metadata: ["error": "\(error)"]) }
-                isFailing = true
+                if !Task.isCancelled, outage.failed() { logger.warning(warning, metadata: ["error": "\(error)"]) }
             }
             try? await Task.sleep(for: interval() * Double.random(in: 0.9...1.1))  // Cancelled: the loop ends.
         }
