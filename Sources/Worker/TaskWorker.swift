@@ -69,7 +69,7 @@ public struct TaskWorker: Service {
         let pool = PostgresPool(configuration: database, size: configuration.connections, logger: logger)
         defer { pool.close() }
         try await redlock.whileConnected {
-            try await requireDatabase(pool)
+            guard try await requireDatabase(pool) else { return }
             let worker = Worker(
                 configuration: configuration,
                 pool: pool,
@@ -82,10 +82,17 @@ public struct TaskWorker: Service {
         }
     }
 
-    private func requireDatabase(_ pool: PostgresPool) async throws {
-        let wrong = try await cancelWhenGracefulShutdown {
-            try await DatabaseCheck(pool: pool, logger: logger).wait()
+    /// - Returns: Whether it is there; not when the worker is shut down first.
+    private func requireDatabase(_ pool: PostgresPool) async throws -> Bool {
+        let wrong: String?
+        do {
+            wrong = try await cancelWhenGracefulShutdown {
+                try await DatabaseCheck(pool: pool, logger: logger).wait()
+            }
+        } catch is CancellationError {
+            return false
         }
         if let wrong { throw Invalid(description: wrong) }
+        return true
     }
 }

@@ -49,7 +49,7 @@ struct TaskWorkerTests {
                 logger: .quiet
             )
             let error = await #expect(throws: TaskWorker.Invalid.self) { try await worker.run() }
-            #expect(error?.description.hasSuffix("run holdfast migrate") == true)
+            #expect(error?.description.hasSuffix("run holdfast migrate.") == true)
         }
     }
 }

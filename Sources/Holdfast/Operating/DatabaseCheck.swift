@@ -28,7 +28,7 @@ package struct DatabaseCheck: Sendable {
 
     /// Looks once.
     ///
-    /// - Throws: What is neither: an error of the program's, or the task's cancellation.
+    /// - Throws: What is neither: an error of the program's, or `CancellationError`.
     package func look() async throws -> Finding {
         do {
             let version = try await Migrator(pool: pool, logger: logger).currentVersion()
@@ -47,6 +47,9 @@ package struct DatabaseCheck: Sendable {
                 )
             }
             return .good
+        } catch  where Task.isCancelled {
+            // Whatever that did to a statement.
+            throw CancellationError()
         } catch let error as PostgresError where error.asksForChange {
             return .wrong("\(error)")
         } catch let error as PostgresError where error.sqlState == "42501" {
