@@ -482,6 +482,8 @@ begin
         when lock_ttl_ms is null or lock_ttl_ms not between 1000 and 60000 then 'lock_ttl_ms must be from 1000 to 60000'
         when duration_ms is null or duration_ms not between 0 and 86400000 then 'duration_ms must be from 0 to 86400000'
         when timeout_ms not between 1 and 604800000 then 'timeout_ms must be from 1 to 604800000'
+        when run_at < '0001-01-01 00:00Z' or run_at >= '10000-01-01 00:00Z'
+            then 'run_at must be a time from the year 1 to the year 9999'
         when octet_length(metadata::text) > 16384 then 'metadata must have at most 16384 bytes'
         when octet_length(traceparent) > 128 then 'traceparent must have at most 128 bytes'
         when octet_length(idempotency_key) not between 1 and 255 then 'idempotency_key must have 1 to 255 bytes'

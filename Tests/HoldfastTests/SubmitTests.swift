@@ -166,7 +166,9 @@ struct SubmitTests {
         ("max_attempts => 0", "max_attempts"), ("lock_ttl_ms => 999", "lock_ttl_ms"),
         ("lock_ttl_ms => 60001", "lock_ttl_ms"), ("duration_ms => -1", "duration_ms"),
         ("timeout_ms => 0", "timeout_ms"), ("metadata => to_jsonb(repeat('x', 16384))", "metadata"),
-        ("idempotency_key => ''", "idempotency_key"),
+        ("idempotency_key => ''", "idempotency_key"), ("run_at => '-infinity'", "run_at"),
+        ("run_at => 'infinity'", "run_at"), ("run_at => '294276-01-01 00:00Z'", "run_at"),
+        ("run_at => '0001-01-01 00:00Z BC'", "run_at"),
     ])
     func `SQL's submit names the argument that is out of bounds`(argument: String, name: String) async throws {
         let key = name == "key" ? "" : "key => 'k', "

@@ -39,6 +39,7 @@ struct PostgresTimestampTests {
         "1970-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "1970-01-00T00:00:00Z", "1970-01-01T24:00:00Z",
         "1970-01-01T00:60:00Z", "1970-01-01T00:00:61Z", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00Z ",
         "1970-01-01T00:00:00+0100", "1970-01-01T00:00:00+24:00", "+970-01-01T00:00:00Z",
+        "9999-12-31T23:59:60Z", "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01",
     ])
     func `anything else is not`(text: String) {
         #expect(PostgresTimestamp(rfc3339: text) == nil)
@@ -49,5 +50,29 @@ struct PostgresTimestampTests {
         #expect(start.advanced(by: .milliseconds(-1)).microseconds == -995)
         #expect(start.duration(to: PostgresTimestamp(microseconds: 8)) == .microseconds(3))
         #expect(PostgresTimestamp.negativeInfinity < start && start < .infinity)
+    }
+
+    @Test func `nothing that it is asked to count overflows`() {
+        let longest = Duration(secondsComponent: .max, attosecondsComponent: 0)
+        let ends: [PostgresTimestamp] = [.infinity, .negativeInfinity]
+        for end in ends {
+            for step in [longest, .zero - longest, .seconds(1)] { #expect(end.advanced(by: step) == end) }
+        }
+        let (first, last) = (PostgresTimestamp(microseconds: .min + 1), PostgresTimestamp(microseconds: .max - 1))
+        #expect(first.advanced(by: .seconds(-1)) == .negativeInfinity && last.advanced(by: .seconds(1)) == .infinity)
+        #expect(first.advanced(by: .zero - longest) == .negativeInfinity && last.advanced(by: longest) == .infinity)
+        #expect(first.duration(to: last) == .microseconds(Int64.max))
+        #expect(last.duration(to: first) == .microseconds(Int64.min))
+    }
+
+    @Test func `a time of the server's that is too late to be counted is infinite`() async throws {
+        let rows = try await connect().execute(
+            Statement(
+                "select '294276-12-31 00:00Z'::timestamptz, '-infinity'::timestamptz, '4713-01-01 00:00Z BC'::timestamptz"
+            )
+        )
+        #expect(try rows[0].decode(PostgresTimestamp.self, at: 0) == .infinity)
+        #expect(try rows[0].decode(PostgresTimestamp.self, at: 1) == .negativeInfinity)
+        #expect(try rows[0].decode(PostgresTimestamp.self, at: 2) < PostgresTimestamp(microseconds: 0))
     }
 }

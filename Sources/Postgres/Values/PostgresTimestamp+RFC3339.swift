@@ -44,8 +44,13 @@ extension PostgresTimestamp: CustomStringConvertible {
         let days = Self.days(year: year, month: month, day: day)
         guard Self.date(days: days) == (year, month, day) else { return nil }
         let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset
+        // An offset, or a leap second, may carry it out of the years that the form has.
+        guard Self.years.contains(seconds) else { return nil }
         self.init(microseconds: seconds * 1_000_000 + fraction)
     }
+
+    /// The seconds of the years 0 to 9999, from 1970.
+    private static let years = -62_167_219_200..<Int64(253_402_300_800)
 
     /// The date that lies so many days after 1970-01-01, in the Gregorian calendar.
     ///

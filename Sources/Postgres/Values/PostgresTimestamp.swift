@@ -16,15 +16,25 @@ package struct PostgresTimestamp: Sendable, Hashable, Comparable {
         left.microseconds < right.microseconds
     }
 
-    /// The instant that lies this much later, to the microsecond.
+    /// The instant that lies this much later, to the microsecond; an infinite one stays as it is, and what is out of range
+    /// is infinite.
     package func advanced(by duration: Duration) -> PostgresTimestamp {
+        guard self != .infinity, self != .negativeInfinity else { return self }
         let (seconds, attoseconds) = duration.components
-        return PostgresTimestamp(microseconds: microseconds + seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
+        let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000_000)
+        let (added, isStillTooLong) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000)
+        let (sum, isOutOfRange) = microseconds.addingReportingOverflow(added)
+        guard !isTooLong, !isStillTooLong, !isOutOfRange else {
+            return duration > .zero ? .infinity : .negativeInfinity
+        }
+        return PostgresTimestamp(microseconds: sum)
     }
 
-    /// How much later another instant is.
+    /// How much later another instant is; at most as long as microseconds can be counted.
     package func duration(to other: PostgresTimestamp) -> Duration {
-        .microseconds(other.microseconds - microseconds)
+        let (difference, isOutOfRange) = other.microseconds.subtractingReportingOverflow(microseconds)
+        guard isOutOfRange else { return .microseconds(difference) }
+        return .microseconds(other > self ? Int64.max : Int64.min)
     }
 
     /// From 1970 to 2000, where PostgreSQL counts from.
@@ -33,8 +43,10 @@ package struct PostgresTimestamp: Sendable, Hashable, Comparable {
     init(sinceMillennium count: Int64) {
         switch count {
         case .max, .min: microseconds = count
-        // The server's range ends in the year 294276, far from overflow; what is beyond is none of its values.
-        default: microseconds = count &+ Self.millennium
+        default:
+            // The server's range ends in the year 294276, some days after what can be counted from 1970.
+            let (sum, isOutOfRange) = count.addingReportingOverflow(Self.millennium)
+            microseconds = isOutOfRange ? .max : sum
         }
     }
 
@@ -42,7 +54,9 @@ package struct PostgresTimestamp: Sendable, Hashable, Comparable {
     var sinceMillennium: Int64 {
         switch microseconds {
         case .max, .min: microseconds
-        default: microseconds &- Self.millennium
+        default:
+            // What is earlier than can be counted from 2000 is earlier than all that the server has.
+            microseconds.subtractingReportingOverflow(Self.millennium).overflow ? .min : microseconds - Self.millennium
         }
     }
 }
