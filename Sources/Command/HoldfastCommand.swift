@@ -40,6 +40,9 @@ struct HoldfastCommand: AsyncParsableCommand {
 extension HoldfastCommand {
     /// Runs the command that was given; a setting that cannot be used ends it with a status of its own.
     static func main() async {
+        // The kernel ignores a signal to the first process of a container, unless it is handled.
+        if getpid() == 1 { for number in [SIGTERM, SIGINT] { signal(number) { _exit(128 + $0) } } }
+        atexit { LineWriter.standardError.flush() }
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -52,11 +55,13 @@ extension HoldfastCommand {
         } catch let error as PostgresError where error.asksForChange {
             end("\(error)")
         } catch {
+            LineWriter.standardError.flush()
             exit(withError: error)
         }
     }
 
     private static func end(_ reason: String) -> Never {
+        LineWriter.standardError.flush()
         FileHandle.standardError.write(Data("Error: \(reason)\n".utf8))
         Foundation.exit(InvalidSetting.exitStatus)
     }

@@ -11,7 +11,7 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serve the HTTP API.",
         discussion: """
             Any number may run at once. A job is answered once it is stored. SIGTERM: /readyz says no, connections are \
-            closed after their answers, and running requests finished first. SIGHUP reads the certificate again.
+            closed after their answers, and running requests finished first. SIGHUP reads the certificate again, if there is one.
 
             On loopback anyone is let in until a token has been made (holdfast tokens create); elsewhere a token is needed.
 
@@ -79,9 +79,8 @@ struct Serve: AsyncParsableCommand {
             let listening = Listening(server: intake, host: configuration.host, port: configuration.port)
             var services: [any Service] = [listening, DrainNotice(drain: drain, delay: drainDelay)]
             if let watch { services.append(watch) }
-            if let certificates {
-                services.insert(await CertificateReload(certificates: certificates, logger: logger), at: 0)
-            }
+            // Last to end, or the signal would end what still drains.
+            services.insert(await Reload(certificates: certificates, logger: logger), at: 0)
             try await ServiceRunner.run(
                 services,
                 drainLimit: drainDelay + drainLimit,

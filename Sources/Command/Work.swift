@@ -12,7 +12,7 @@ struct Work: AsyncParsableCommand {
         abstract: "Run jobs.",
         discussion: """
             Any number may run at once, on any number of machines. SIGTERM stops claiming and lets running tasks finish, \
-            up to --drain-seconds; what still runs then is cancelled, and its job put back in line. If the process dies, \
+            up to --drain-seconds; what still runs then is cancelled, and its job put back in line. SIGHUP changes nothing. If the process dies, \
             its heartbeats stop: after 5 s another worker takes it for dead, and its jobs run elsewhere when their locks \
             have expired.
             """
@@ -131,6 +131,8 @@ struct Work: AsyncParsableCommand {
                 // First, so that it ends last: it tells that the worker drains.
                 services.insert(Listening(server: health.makeService(), host: host, port: healthPort), at: 0)
             }
+            // Last to end, or the signal would end what still drains.
+            services.insert(await Reload(logger: logger), at: 0)
             try await ServiceRunner.run(
                 services,
                 drainLimit: .seconds(drain),

@@ -83,6 +83,7 @@ package enum MetricCatalogue {
     ]
 
     private static let process: [MetricDescription] = [
+        .init("holdfast_log_lines_dropped_total", .counter, "Lines of the log that nobody read in time."),
         .init("process_cpu_seconds_total", .counter, "Processor time that was used."),
         .init("process_resident_memory_bytes", .gauge, "Memory in use."),
         .init("process_virtual_memory_bytes", .gauge, "Address space in use."),

@@ -78,7 +78,7 @@ struct Demo: Sendable {
     }
 
     /// On standard error: standard output may be a script's.
-    private func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    private func say(_ text: String) { Progress(isQuiet: false).say(text) }
 }
 
 extension DevStack.Ready {

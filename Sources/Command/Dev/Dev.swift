@@ -50,6 +50,8 @@ struct Dev: AsyncParsableCommand {
 
     func run() async throws {
         LocalProcess.endAllAtExit()
+        // It ends in order when nobody reads what it prints.
+        signal(SIGPIPE, SIG_IGN)
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigusr1)
         let folder = ephemeral ? Self.temporaryFolder() : URL(fileURLWithPath: dataFolder).path
         defer { if ephemeral { try? FileManager.default.removeItem(atPath: folder) } }  // What is left is in /tmp.
@@ -75,6 +77,14 @@ struct Dev: AsyncParsableCommand {
                     stack.stop()
                 }
             }
+            group.addTask {
+                // Of a script that has read its line of JSON, nothing more is to be expected on standard output.
+                await OutputWatch.readerHasGone(of: json ? [STDERR_FILENO] : [STDOUT_FILENO, STDERR_FILENO])
+                guard !Task.isCancelled else { return }
+                stack.stop()
+                // It is the stack that ends the group.
+                try await Task.sleep(for: .seconds(86_400))
+            }
             // The stack ends by itself, once it is asked to or when a part of it has failed.
             try await group.next()
             group.cancelAll()
@@ -83,7 +93,7 @@ struct Dev: AsyncParsableCommand {
 
     private func show(_ ready: DevStack.Ready) async throws {
         let text = json ? try ready.json() : ready.description
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        try? Output.write(text + "\n")  // When nobody reads it any more, the stack ends.
         if demo { try await Demo(ready).run() }
     }
 

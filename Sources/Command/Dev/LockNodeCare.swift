@@ -62,5 +62,5 @@ struct LockNodeCare: Sendable {
     }
 
     /// On standard error: standard output may be a script's.
-    private func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    private func say(_ text: String) { Progress(isQuiet: false).say(text) }
 }

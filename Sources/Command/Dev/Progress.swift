@@ -27,6 +27,7 @@ struct Progress: Sendable {
 
     func say(_ text: String, end: String = "\n") {
         guard !isQuiet else { return }
-        FileHandle.standardError.write(Data((text + end).utf8))
+        // What it says is for people; when nobody reads it any more, there is nobody to tell.
+        try? FileHandle.standardError.write(contentsOf: Data((text + end).utf8))
     }
 }

@@ -31,10 +31,7 @@ struct LineLogHandler: LogHandler {
             case .text: text(event, fields, now)
             case .json: json(event, fields, now)
             }
-        // One write, so that lines of several processes don't mix.
-        Array((line + "\n").utf8).withUnsafeBytes { bytes in
-            _ = write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-        }
+        LineWriter.standardError.write(line + "\n")
     }
 
     private func text(_ event: LogEvent, _ fields: Logger.Metadata, _ now: PostgresTimestamp) -> String {

@@ -28,6 +28,7 @@ extension Backends {
                 MetricSample("holdfast_lock_nodes_voting", lockNodes.count(where: \.mayVote)),
                 MetricSample("holdfast_lock_quorum", lockNodes.count / 2 + 1),
                 MetricSample("holdfast_value_node_writable", isWritable, [("node", valueNode.name)]),
+                MetricSample("holdfast_log_lines_dropped_total", LineWriter.standardError.dropped),
             ]
                 + lockNodes.flatMap { node in
                     let name = [("node", node.name)]

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -16,6 +17,8 @@ enum ServiceRunner {
         endsWithParent: Bool,
         _ logger: Logger
     ) async throws {
+        // A log whose reader has gone is written on, to nobody.
+        signal(SIGPIPE, SIG_IGN)
         var services = running.map {
             ServiceGroupConfiguration.ServiceConfiguration(service: $0, serviceName: "\(type(of: $0))")
         }

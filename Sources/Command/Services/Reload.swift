@@ -3,14 +3,16 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
-/// Reads the certificate again at each SIGHUP.
-struct CertificateReload: Service {
-    private let certificates: TLSCertificates
+/// Reads at each SIGHUP again what can be read again: the certificate.
+///
+/// It keeps the signal from ending the process: a terminal that is closed, or a supervisor's reload, sends it to any.
+struct Reload: Service {
+    private let certificates: TLSCertificates?
     private let logger: Logger
     private let signals: UnixSignalsSequence
 
     /// From now on SIGHUP no longer ends the process.
-    init(certificates: TLSCertificates, logger: Logger) async {
+    init(certificates: TLSCertificates? = nil, logger: Logger) async {
         self.certificates = certificates
         self.logger = logger
         signals = await UnixSignalsSequence(trapping: .sighup)
@@ -21,6 +23,7 @@ struct CertificateReload: Service {
     }
 
     private func reload() {
+        guard let certificates else { return logger.info("SIGHUP: there is nothing to reload") }
         do {
             try certificates.reload()
             logger.info("Certificate reloaded")
