@@ -19,8 +19,9 @@ struct ClaimBudget {
     /// The most jobs of one line.
     private let runLimit: Int
     private let runTimeSlice: Duration
-    /// How many jobs a line had of late, and how many lines a claim brought. The first claim is careful.
+    /// How many jobs a line had of late; the first claim is careful.
     private var jobsPerLine = 32.0
+    /// How many lines the last claim brought that brought any.
     private var lines = 32
     private var isContended = false
 
@@ -37,13 +38,14 @@ struct ClaimBudget {
         let runDuration: Duration
     }
 
-    /// The next claim's share; `nil` for none.
+    /// What the next claim may have.
     ///
     /// - Parameters:
     ///   - free: How many slots are free.
     ///   - running: How many lines run.
     ///   - jobs: How many jobs there are at hand, of runs that have their time still.
     ///   - limit: The most lines in one claim.
+    /// - Returns: `nil` for nothing, until a run has ended.
     func next(free: Int, running: Int, jobs: Int, limit: Int) -> Share? {
         let left = Double(slots * Self.jobsPerSlot - jobs) / jobsPerLine
         let most = min(free, limit, max(Int(left), Self.linesAtLeast - running))

@@ -6,7 +6,9 @@ import ServiceLifecycle
 
 /// Runs the jobs of a claim in order: brief ones that follow each other under one hold, any other under its own.
 package final class ClaimRunner: Sendable {
-    /// How many jobs a hold is said to serve: at first, and at most. Each that it does not come to was named for nothing.
+    /// How many jobs a hold is said to serve: at first, and at most.
+    ///
+    /// Each that it does not come to was named for nothing.
     private static let jobsPerHold = (first: 32, most: 256)
 
     let configuration: WorkerConfiguration
