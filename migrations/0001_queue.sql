@@ -403,7 +403,9 @@ create function holdfast.enqueue(
     traceparents text[])
 returns table (id bigint, submitted_at timestamptz) language plpgsql
 security definer set search_path = pg_catalog, holdfast, pg_temp
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off
+-- A line that somebody keeps locked is found out soon: those of the other jobs stay locked meanwhile.
+set lock_timeout = '250ms' as $$
 declare
     now_  constant timestamptz := clock_timestamp();
     inbox text[];
@@ -457,6 +459,20 @@ $$;
 comment on function holdfast.enqueue(bigint[], text[], text[], text[], text[], integer[], timestamptz[], integer[], integer[], integer[], integer[], text[], text[]) is
     'Stores a batch of jobs, one array for each field: ids are of those that have a number already. Returns a row for each, '
     'in their order. What comes in from SQL is checked by holdfast.submit; here nothing is.';
+
+create function holdfast.locked_lines(keys text[]) returns text[]
+language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+declare
+    free text[];
+begin
+    free := array(select k.lock_key from holdfast.key_lines k where k.lock_key = any (keys) for no key update skip locked);
+    return array(select k.lock_key from holdfast.key_lines k where k.lock_key = any (keys) and k.lock_key <> all (free));
+end
+$$;
+comment on function holdfast.locked_lines(text[]) is
+    'Those of some keys whose lines another transaction has locked at this moment, so that a job for them would have to wait. '
+    'Example: select holdfast.locked_lines(array[''a'', ''b'']);';
 
 create function holdfast.submit(
     key text, value text, kind text default 'lockAndSet', queue text default 'default', priority integer default 5,

@@ -73,7 +73,7 @@ grant execute on function
     holdfast.enqueue(bigint[], text[], text[], text[], text[], integer[], timestamptz[], integer[], integer[], integer[],
         integer[], text[], text[]),
     holdfast.submit(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb, text, text),
-    holdfast.reserve_ids(text[], bytea[], boolean),
+    holdfast.locked_lines(text[]), holdfast.reserve_ids(text[], bytea[], boolean),
     holdfast.job_digest(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb),
     holdfast.queue_limits(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
     holdfast.cancel(bigint), holdfast.retry(bigint), holdfast.set_priority(bigint, integer),

@@ -38,6 +38,9 @@ enum QueueStatements {
         ("metadata", { .optionalTexts($0.jobs.map(\.metadata)) }),
     ]
 
+    /// Those of some keys whose lines another transaction has locked.
+    static let lockedLines = Statement(name: "locked_lines", sql: "select unnest(holdfast.locked_lines($1))")
+
     /// A number for each idempotency key, in their order; or, for keys that have a job only, that one's.
     static let reserveIDs = Statement(
         name: "reserve_ids",

@@ -41,6 +41,16 @@ extension JobStore {
         return receipts
     }
 
+    /// Those of some keys whose lines another transaction has locked.
+    func lockedLines(of keys: Set<LockKey>) async throws -> Set<LockKey> {
+        let rows = try await pool.execute(
+            QueueStatements.lockedLines,
+            [.texts(keys.map(\.text))],
+            within: deadline
+        )
+        return Set(try rows.map { LockKey(stored: try $0.decode(String.self, at: 0)) })
+    }
+
     /// Refuses what is beyond a limit.
     private func refusals(
         _ jobs: [NewJob],

@@ -12,13 +12,26 @@ package struct Submissions: Sendable {
     /// What a job weighs besides its key and value, in bytes.
     private static let jobBytes = 256
 
-    private let batches: GroupCommit<NewJob, Result<JobReceipt, any Error>>
+    /// How long a job waits for a line that somebody keeps locked.
+    private static let lockedDeadline: Duration = .seconds(4)
+
+    private let batches: GroupCommit<NewJob, Outcome>
+    /// Those whose lines were found to be locked: they are tried apart, so that all others don't wait with them.
+    private let apart: GroupCommit<NewJob, Outcome>
+    private let aside: KeysAside
     private let wakeups: Wakeups
     private let store: JobStore
     private let limits: QueueLimits
     private let metrics = SubmitMetrics()
     /// The most bytes of jobs that wait for a statement.
     package let waitingLimit: Int
+
+    /// What became of a job in a batch.
+    private enum Outcome: Sendable {
+        case done(Result<JobReceipt, SubmissionRefusal>)
+        /// Somebody has its line locked; nothing was stored.
+        case locked
+    }
 
     /// - Parameters:
     ///   - store: Where jobs are stored.
@@ -29,54 +42,83 @@ package struct Submissions: Sendable {
         store: JobStore,
         wakeups: Wakeups,
         waitingLimit: Int = Self.waitingBytes,
-        storeAll: (@Sendable ([NewJob]) async throws -> [Result<JobReceipt, any Error>])? = nil
+        storeAll: (@Sendable ([NewJob]) async throws -> [Result<JobReceipt, SubmissionRefusal>])? = nil
     ) {
         self.store = store
         self.wakeups = wakeups
         let limits = QueueLimits()
+        let aside = KeysAside()
         self.limits = limits
+        self.aside = aside
         self.waitingLimit = waitingLimit
-        batches = GroupCommit("submit", waitingLimit: waitingLimit, batchLimit: Self.batchBytes) { job in
-            Self.jobBytes + job.key.text.utf8.count + job.value.utf8.count
-        } perform: { jobs in
-            if let storeAll { return try await storeAll(jobs) }
+        batches = Self.batches("submit", waitingLimit) { jobs in
+            if let storeAll { return try await storeAll(jobs).map { .done($0) } }
             do {
-                return try await givingWay { try await store.submit(jobs, limits) }.map { $0.mapError { $0 } }
+                return try await Self.store(jobs, store, limits)
             } catch let error as PostgresError where error.isLockTimeout {
-                return await Self.submitApart(jobs, store, limits)
+                return try await Self.storeUnlocked(jobs, store, limits, aside)
             }
+        }
+        apart = Self.batches("submit_apart", waitingLimit) { try await Self.storeUnlocked($0, store, limits, aside) }
+    }
+
+    private static func batches(
+        _ name: String,
+        _ waitingLimit: Int,
+        _ perform: @escaping @Sendable ([NewJob]) async throws -> [Outcome]
+    ) -> GroupCommit<NewJob, Outcome> {
+        GroupCommit(name, waitingLimit: waitingLimit, batchLimit: batchBytes) { job in
+            jobBytes + job.key.text.utf8.count + job.value.utf8.count
+        } perform: {
+            try await perform($0)
         }
     }
 
-    /// Stores the jobs of each key by themselves: somebody keeps a line locked, and the others need not wait for it.
-    private static func submitApart(
+    private static func store(_ jobs: [NewJob], _ store: JobStore, _ limits: QueueLimits) async throws -> [Outcome] {
+        try await givingWay { try await store.submit(jobs, limits) }.map { .done($0) }
+    }
+
+    /// Stores those jobs whose lines nobody has locked; no statement of it waits for one that somebody keeps.
+    private static func storeUnlocked(
         _ jobs: [NewJob],
         _ store: JobStore,
-        _ limits: QueueLimits
-    ) async -> [Result<JobReceipt, any Error>] {
-        await withTaskGroup(of: [(Int, Result<JobReceipt, any Error>)].self) { group in
-            for places in Dictionary(grouping: jobs.indices, by: { jobs[$0].key }).values {
-                group.addTask {
-                    do {
-                        let results = try await givingWay { try await store.submit(places.map { jobs[$0] }, limits) }
-                        return zip(places, results).map { ($0, $1.mapError { $0 }) }
-                    } catch {
-                        return places.map { ($0, .failure(error)) }
-                    }
-                }
+        _ limits: QueueLimits,
+        _ aside: KeysAside
+    ) async throws -> [Outcome] {
+        let keys = Set(jobs.map(\.key))
+        let locked = try await store.lockedLines(of: keys)
+        aside.note(locked, of: keys, at: .now)
+        let free = jobs.indices.filter { !locked.contains(jobs[$0].key) }
+        var outcomes = [Outcome](repeating: .locked, count: jobs.count)
+        guard !free.isEmpty else { return outcomes }
+        do {
+            for (index, outcome) in zip(free, try await Self.store(free.map { jobs[$0] }, store, limits)) {
+                outcomes[index] = outcome
             }
-            var results: [Int: Result<JobReceipt, any Error>] = [:]
-            for await some in group { for (place, result) in some { results[place] = result } }
-            return jobs.indices.map { results[$0]! }  // Each job has one key.
+        } catch let error as PostgresError where error.isLockTimeout {
+            // Another was locked since: the next try sees which.
+        }
+        return outcomes
+    }
+
+    /// Stores a job with others, and apart while its line is locked.
+    private func store(_ job: NewJob) async throws -> JobReceipt {
+        let deadline = ContinuousClock.now.advanced(by: Self.lockedDeadline)
+        var outcome = aside.contains(job.key, at: .now) ? .locked : try await batches.submit(job)
+        while true {
+            if case .done(let result) = outcome { return try result.get() }
+            guard ContinuousClock.now < deadline else { throw LockedLine(key: job.key) }
+            try await Task.sleep(for: .milliseconds(20))
+            outcome = try await apart.submit(job)
         }
     }
 
     /// Stores a job; it survives any crash once this returns.
     ///
-    /// - Throws: ``SubmissionRefusal``, `PostgresError`, or ``GroupCommitFull``.
+    /// - Throws: ``SubmissionRefusal``, ``LockedLine``, `PostgresError`, or ``GroupCommitFull``.
     package func submit(_ job: NewJob) async throws -> JobReceipt {
         do {
-            let receipt = try await Self.traced([job]) { try await batches.submit($0[0]).get() }
+            let receipt = try await Self.traced([job]) { try await store($0[0]) }
             if receipt.isNew {
                 metrics.accepted.increment()
                 wakeups.ready(job.queue)
@@ -94,7 +136,7 @@ package struct Submissions: Sendable {
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         do {
             let receipts = try await Self.traced(jobs) { jobs in
-                try await givingWay { try await store.submitWhole(jobs, limits) }
+                try await waitingForLines { try await store.submitWhole(jobs, limits) }
             }
             metrics.accepted.increment(by: receipts.count(where: \.isNew))
             for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
@@ -102,6 +144,18 @@ package struct Submissions: Sendable {
         } catch {
             metrics.refused((error as? BatchRefusal)?.refusal ?? error)
             throw error
+        }
+    }
+
+    /// Tries again while a line is locked: a try ends soon, since it keeps the lines of all its jobs.
+    private func waitingForLines<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let deadline = ContinuousClock.now.advanced(by: Self.lockedDeadline)
+        while true {
+            do {
+                return try await givingWay(body)
+            } catch let error as PostgresError where error.isLockTimeout && ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(50))
+            }
         }
     }
 
@@ -126,7 +180,7 @@ package struct Submissions: Sendable {
 
     /// How many jobs wait for a statement, and how many bytes they are.
     package var waiting: (count: Int, bytes: Int) {
-        let (count, weight) = batches.waiting
-        return (count, weight)
+        let (usual, apart) = (batches.waiting, apart.waiting)
+        return (usual.count + apart.count, usual.weight + apart.weight)
     }
 }

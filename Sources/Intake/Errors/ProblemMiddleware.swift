@@ -59,6 +59,7 @@ struct ProblemMiddleware: RouterMiddleware {
         case let error as RedisError:
             context.logger.warning("Request not served, the value node is away", metadata: ["error": "\(error)"])
             return Problem(.serviceUnavailable, "the value node is away; try again", retryAfter: 1)
+        case let error as LockedLine: return Problem(.serviceUnavailable, error.description, retryAfter: 1)
         case let error as GroupCommitFull:
             return Problem(.serviceUnavailable, error.description, retryAfter: 1)
         default:
