@@ -389,6 +389,7 @@ let package = Package(
         .testTarget(
             name: "HoldfastTests",
             dependencies: [
+                .product(name: "InMemoryLogging", package: "swift-log"),
                 "Holdfast",
                 "LocalStack",
                 "Postgres",

@@ -107,7 +107,9 @@ create trigger lock_history_is_not_truncated before truncate on holdfast.lock_hi
 -- Partitions -----------------------------------------------------------------------------------------------------
 
 create function holdfast.make_partitions(days_ahead integer, days_back integer default 1) returns integer
-language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp
+-- The bounds are written and read as text.
+set datestyle = 'ISO, MDY' set timezone = 'UTC' as $$
 declare
     parent    text;
     partition text;

@@ -608,14 +608,33 @@ comment on function holdfast.unrecorded_effects(text[], bigint[]) is
 
 -- Retention ------------------------------------------------------------------------------------------------------
 
-create function holdfast.drop_partitions(finished_days integer, history_days integer) returns setof text
-language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+create function holdfast.lock_holders(relations regclass[]) returns text language sql stable
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    select string_agg(format('process %s (%s%s), in a transaction since %s', h.pid, h.usename,
+                             ', ' || nullif(h.application_name, ''), holdfast.rfc3339(h.xact_start)), '; ' order by h.xact_start)
+    from (
+        select distinct a.pid, a.usename, a.application_name, a.xact_start
+        from pg_locks l
+        join pg_stat_activity a on a.pid = l.pid
+        where l.locktype = 'relation' and l.relation = any (relations::oid[]) and l.granted and l.pid <> pg_backend_pid()
+            and l.database = (select d.oid from pg_database d where d.datname = current_database())
+        order by a.xact_start
+        limit 3) h
+$$;
+comment on function holdfast.lock_holders(regclass[]) is
+    'Who is in the way of one that wants some relations to itself: the first three, in words; null when nobody is. '
+    'Example: select holdfast.lock_holders(array[''holdfast.lock_history''::regclass]);';
+
+create function holdfast.drop_partitions(finished_days integer, history_days integer, most integer default null)
+returns setof text language plpgsql security definer set search_path = pg_catalog, holdfast, pg_temp
+-- Whoever reads a partition for long is not waited for: others would wait behind us.
+set lock_timeout = '200ms' as $$
 declare
-    old  record;
-    seal holdfast.history_seals;
+    old     record;
+    seal    holdfast.history_seals;
+    dropped integer := 0;
+    busy    text[] := '{}';
 begin
-    -- Whoever reads a partition for long is not waited for, nor made others wait behind us: the next time will do.
-    set local lock_timeout = '500ms';
     for old in
         select c.relname, p.relname as parent
         from pg_inherits i
@@ -628,6 +647,8 @@ begin
                     - greatest(case p.relname when 'finished_jobs' then finished_days else history_days end, 1)
         order by c.relname
     loop
+        exit when dropped = most;
+        continue when old.parent = any (busy);
         begin
             if old.parent = 'lock_history' then
                 -- Before the table: whoever seals has this lock, and wants the table then.
@@ -637,9 +658,11 @@ begin
                 perform holdfast.append_seal(seal);
             end if;
             execute format('drop table holdfast.%I', old.relname);
+            dropped := dropped + 1;
             return next old.relname;
         exception when lock_not_available then
-            null;
+            -- The others of the same table are as likely to be in use: a dump reads them all.
+            busy := busy || old.parent::text;
         end;
     end loop;
     -- The last seal before the first whose rows are there is where the chain begins.
@@ -649,9 +672,18 @@ begin
         from holdfast.history_seals k
         where k.kind = 'sealed' and not exists (
             select from holdfast.history_seals d where d.kind = 'dropped' and d.day = k.day));
+    if dropped = 0 and busy <> '{}' then
+        raise exception 'old partitions of % stay for now: % uses them', array_to_string(busy, ' and '),
+            coalesce((
+                select holdfast.lock_holders(array_agg(c.oid::regclass))
+                from pg_class c
+                join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'holdfast'
+                where c.relname ~ ('^(' || array_to_string(busy, '|') || ')(_[0-9]{8})?$')), 'somebody')
+            using errcode = 'lock_not_available';
+    end if;
 end
 $$;
-comment on function holdfast.drop_partitions(integer, integer) is
+comment on function holdfast.drop_partitions(integer, integer, integer) is
     'Drops the partitions of finished jobs and of the lock history that are older than so many days, one at least; the chain '
-    'of seals says which. Returns their names. Example: select holdfast.drop_partitions(30, 400);';
-
+    'of seals says which. Returns their names. Each keeps its table locked until the transaction ends: workers drop one at a '
+    'time. Example: select holdfast.drop_partitions(30, 400);';

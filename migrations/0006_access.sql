@@ -78,7 +78,7 @@ grant execute on function
     holdfast.queue_limits(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
     holdfast.cancel(bigint), holdfast.retry(bigint), holdfast.set_priority(bigint, integer),
     holdfast.job_timeline(bigint), holdfast.who_held(text, timestamptz), holdfast.why_waiting(bigint),
-    holdfast.new_events(bigint, integer)
+    holdfast.new_events(bigint, integer), holdfast.make_partitions(integer, integer)
     to holdfast_intake;
 -- To compare what clients show with the hashes of their secrets.
 grant select on holdfast.tokens to holdfast_intake;
@@ -97,7 +97,8 @@ grant execute on function
         bigint[], integer[], text[], smallint[], bigint[], bigint[], integer[], text[], bigint[], timestamptz[], bigint[],
         integer[], bigint[], text[], integer[], integer[], bigint[], bigint[], text[], text[], integer[], integer[]),
     holdfast.promote(timestamptz, timestamptz, integer), holdfast.rescue(), holdfast.give_up(bigint, bigint[]),
-    holdfast.make_partitions(integer, integer), holdfast.drop_partitions(integer, integer), holdfast.seal_history(integer)
+    holdfast.make_partitions(integer, integer), holdfast.drop_partitions(integer, integer, integer),
+    holdfast.seal_history(integer)
     to holdfast_worker;
 
 -- Auditors read all but secrets.

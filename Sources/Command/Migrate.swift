@@ -5,8 +5,10 @@ import Holdfast
 struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring the database's schema up to date.",
-        discussion:
-            "Safe on a live system, and when several run at once. Run it before a new version of serve and work."
+        discussion: """
+            Safe on a live system, and when several run at once. Run it before a new version of serve and work. It waits \
+            for a table that others use a second at a time, so that nobody waits behind it, and says who they are.
+            """
     )
 
     @OptionGroup var common: CommonOptions

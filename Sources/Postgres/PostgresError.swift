@@ -71,6 +71,9 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
     /// done, and the same works when it is tried again.
     package var gaveWay: Bool { sqlState == "40P01" || sqlState == "40001" }
 
+    /// Whether a row was for a partition that is not there: a violated constraint would have a name.
+    package var lacksPartition: Bool { sqlState == "23514" && constraint == nil }
+
     /// Whether somebody else kept locked what it needed.
     package var isLockTimeout: Bool { sqlState == "55P03" }
 
@@ -86,6 +89,7 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
         }
         if let sqlState {
             return sqlState.hasPrefix("28") || ["3D000", "42501", "42704", "22023"].contains(sqlState) || lacksOptions
+                || sqlState == "08P01" && message.contains("does not exist")
         }
         // What libpq finds by itself has no SQLSTATE, and is in English.
         return ["no password supplied", "does not support SSL", "root certificate file", "certificate verify failed"]

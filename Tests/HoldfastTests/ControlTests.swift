@@ -223,9 +223,10 @@ struct ControlTests {
         var retention = Retention()
         retention.historyDays = 36500
         let registry = WorkerRegistry(pool: database.pool)
-        #expect(try await registry.dropPartitions(retention) == ["finished_jobs_20200101"])
-        #expect(try await registry.dropPartitions(Retention()) == ["lock_history_20200101"])
-        #expect(try await registry.dropPartitions(Retention()) == [])
+        #expect(try await registry.dropPartition(retention) == "finished_jobs_20200101")
+        #expect(try await registry.dropPartition(retention) == nil)
+        #expect(try await registry.dropPartition(Retention()) == "lock_history_20200101")
+        #expect(try await registry.dropPartition(Retention()) == nil)
     }
 
     @Test

@@ -29,7 +29,9 @@ package struct QueueOperations: Sendable {
     /// - Throws: `PostgresError`; with SQLSTATE P0002 when there is no such job.
     package func cancel(_ job: JobID) async throws -> Job.State? {
         let rows = try await givingWay {
-            try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
+            try await makingPartitions(on: pool) {
+                try await pool.execute(OperationStatements.cancel, [.int64(job.rawValue)], within: deadline)
+            }
         }
         return Job.State(rawValue: try rows[0].decode(String.self, at: 0))
     }

@@ -68,7 +68,9 @@ extension JobStore {
     }
 
     private func settle(_ batch: SettleBatch) async throws -> [SettlementResult] {
-        try await pool.withConnection { try await settle(batch, on: $0) }
+        try await makingPartitions(on: pool) {
+            try await pool.withConnection { try await settle(batch, on: $0) }
+        }
     }
 
     private func settle(

@@ -113,7 +113,9 @@ package struct WorkerRegistry: Sendable {
     ///
     /// - Returns: The keys of those lines, and the queues that they are in now.
     package func rescue() async throws -> [(key: LockKey, queue: String)] {
-        try await pool.execute(WorkerStatements.rescue, [], within: .seconds(10)).map {
+        try await makingPartitions(on: pool) {
+            try await pool.execute(WorkerStatements.rescue, [], within: .seconds(10))
+        }.map {
             (LockKey(stored: try $0.decode(String.self, at: 0)), try $0.decode(String.self, at: 1))
         }
     }
@@ -207,13 +209,14 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(WorkerStatements.expireKeys).affected == WorkerStatements.expiryLimit
     }
 
-    /// Drops the partitions past retention.
+    /// Drops a partition past retention: each in a transaction of its own, as its table is locked until that ends.
     ///
-    /// - Returns: Their names.
-    package func dropPartitions(_ retention: Retention) async throws -> [String] {
+    /// - Returns: Its name; `nil` when there is none left.
+    /// - Throws: `PostgresError`; one that ``PostgresError/isLockTimeout`` says who uses what is to be dropped.
+    package func dropPartition(_ retention: Retention) async throws -> String? {
         try await pool.execute(
             WorkerStatements.dropPartitions,
             [.int32(retention.finishedDays), .int32(retention.historyDays)]
-        ).map { try $0.decode(String.self, at: 0) }
+        ).first.map { try $0.decode(String.self, at: 0) }
     }
 }

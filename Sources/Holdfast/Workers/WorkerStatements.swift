@@ -85,12 +85,13 @@ enum WorkerStatements {
             where idempotency_key in (
                 select idempotency_key
                 from holdfast.idempotency_keys
-                where expires_at <= clock_timestamp()
+                where expires_at <= now()
+                order by expires_at
                 limit \(expiryLimit))
             """
     )
 
-    static let dropPartitions = Statement(name: "drop_partitions", sql: "select holdfast.drop_partitions($1, $2)")
+    static let dropPartitions = Statement(name: "drop_partitions", sql: "select holdfast.drop_partitions($1, $2, 1)")
 
     static let promote = Statement(
         name: "promote",

@@ -16,7 +16,6 @@ extension Worker {
             while !Task.isCancelled {
                 do {
                     let id = try await registry.nextID()
-                    try await registry.makePartitions()
                     try await heartbeats.heartbeat(id, description)
                     return id
                 } catch {
@@ -72,20 +71,29 @@ extension Worker {
     }
 
     /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged, and one a minute.
+    ///
+    /// - Parameters:
+    ///   - interval: Between two times.
+    ///   - retry: After a failure, instead.
+    ///   - warning: What is logged.
+    ///   - body: What is done.
     func each(
-        _ interval: @autoclosure () -> Duration,
+        _ interval: Duration,
+        retry: Duration? = nil,
         warning: Logger.Message,
         _ body: () async throws -> Void
     ) async {
         var outage = OutageNotice()
         while !Task.isCancelled {
+            var pause = interval
             do {
                 try await body()
                 outage.succeeded()
             } catch {
+                pause = retry ?? interval
                 if !Task.isCancelled, outage.failed() { logger.warning(warning, metadata: ["error": "\(error)"]) }
             }
-            try? await Task.sleep(for: interval() * Double.random(in: 0.9...1.1))  // Cancelled: the loop ends.
+            try? await Task.sleep(for: pause * Double.random(in: 0.9...1.1))  // Cancelled: the loop ends.
         }
     }
 }

@@ -1,6 +1,7 @@
 import CoreMetrics
 import Holdfast
 import Logging
+import Postgres
 import Synchronization
 
 /// What any worker does to keep the queue in order.
@@ -16,8 +17,8 @@ extension Worker {
     private static let promotionLimit = 1000
     /// How often the history is sealed.
     private static let sealInterval: Duration = .seconds(2)
-    /// How often partitions are made and dropped, and expired keys forgotten.
-    private static let tidyInterval: Duration = .seconds(3600)
+    /// How often partitions are made and dropped, and expired keys forgotten; and after a failure.
+    private static let tidyInterval: (usual: Duration, retry: Duration) = (.seconds(3600), .seconds(60))
 
     /// Lets in what is due, puts the lines of dead workers back, seals the history, and keeps the tables in shape; until
     /// the task is cancelled.
@@ -43,7 +44,18 @@ extension Worker {
                     while try await registry.sealHistory() > 0 {}
                 }
             }
-            await each(Self.tidyInterval, warning: "Tables not tidied") { try await tidy() }
+            let (usual, retry) = Self.tidyInterval
+            group.addTask { [self] in
+                await each(usual, retry: retry, warning: "Partitions not made") { try await registry.makePartitions() }
+            }
+            group.addTask { [self] in
+                await each(usual, retry: retry, warning: "Partitions past their retention not dropped") {
+                    try await dropPartitions()
+                }
+            }
+            await each(usual, retry: retry, warning: "Expired idempotency keys not forgotten") {
+                while try await registry.expireKeys() {}
+            }
             group.cancelAll()
         }
     }
@@ -51,7 +63,7 @@ extension Worker {
     private func promote(_ due: Signal, _ onReady: () -> Void) async {
         var lines = DueFloor()
         var jobs = DueFloor()
-        var isFailing = false
+        var outage = OutageNotice()
         for await _ in due.stream {
             do {
                 let promotion = try await registry.promote(
@@ -61,16 +73,15 @@ extension Worker {
                 )
                 lines.found(promotion.lines, at: .now)
                 jobs.found(promotion.jobs, at: .now)
-                isFailing = false
+                outage.succeeded()
                 guard !promotion.isEmpty else { continue }
                 for queue in promotion.queues { wakeups.ready(queue) }
                 onReady()
                 if promotion.lines.count == Self.promotionLimit || !promotion.jobs.isEmpty { due.send() }
             } catch {
-                if !isFailing, !Task.isCancelled {
+                if !Task.isCancelled, outage.failed() {
                     logger.warning("What is due waits", metadata: ["error": "\(error)"])
                 }
-                isFailing = true
             }
         }
     }
@@ -91,15 +102,9 @@ extension Worker {
         }
     }
 
-    private func tidy() async throws {
-        try await registry.makePartitions()
-        while try await registry.expireKeys() {}
-        let dropped = try await registry.dropPartitions(configuration.retention)
-        if !dropped.isEmpty {
-            logger.info(
-                "Dropped partitions past their retention",
-                metadata: ["partitions": "\(dropped.joined(separator: ","))"]
-            )
+    private func dropPartitions() async throws {
+        while let partition = try await registry.dropPartition(configuration.retention) {
+            logger.info("Dropped a partition past its retention", metadata: ["partition": "\(partition)"])
         }
     }
 }
