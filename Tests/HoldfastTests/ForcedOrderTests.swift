@@ -20,7 +20,15 @@ struct ForcedOrderTests {
         /// Lets the jobs come, in one batch; a line that somebody has locked is passed over until it is not.
         func arrive(_ store: JobStore, _ pool: PostgresPool, _ keys: [String]) async throws {
             switch self {
-            case .enqueue: _ = try await store.enqueue(keys.map { try NewJob(key: $0, value: "new") })
+            case .enqueue:
+                let jobs = try keys.map { try NewJob(key: $0, value: "new") }
+                // A batch lets go of its lines soon when it has to wait for one.
+                while true {
+                    do {
+                        _ = try await store.enqueue(jobs)
+                        return
+                    } catch let error as PostgresError where error.isLockTimeout {}
+                }
             case .join:
                 let unplaced = Statement(
                     name: "unplaced",
@@ -43,14 +51,9 @@ struct ForcedOrderTests {
 
     /// Lends a pool whose statements wait for a lock as long as a busy machine takes to release it.
     private func withPatience(_ body: @Sendable (PostgresPool, JobStore) async throws -> Void) async throws {
-        let pool = PostgresPool(
-            configuration: try PostgresConfiguration(
-                connectionString: database.url + "&options=-c%20lock_timeout%3D60000",
-                applicationName: "patient"
-            ),
-            size: 4,
-            logger: .quiet
-        )
+        var configuration = try PostgresConfiguration(connectionString: database.url, applicationName: "patient")
+        configuration.lockTimeout = .seconds(60)
+        let pool = PostgresPool(configuration: configuration, size: 4, logger: .quiet)
         defer { pool.close() }
         try await body(pool, JobStore(pool: pool, deadline: .seconds(60)))
     }

@@ -31,6 +31,8 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
 
     /// How statements are planned; default: ``Planning/usual``.
     package var planning = Planning.usual
+    /// How long a statement waits for a lock; default 2 s.
+    package var lockTimeout: Duration = .seconds(2)
 
     /// Makes a configuration of a connection string that libpq can parse.
     ///
@@ -87,7 +89,7 @@ package struct PostgresConfiguration: Sendable, CustomStringConvertible {
             // Statements are written for this one, and tried again where another would refuse them.
             ("default_transaction_isolation", "read committed"),
             // A frozen client must not keep rows locked, nor a statement wait for such a one: others need them.
-            ("idle_in_transaction_session_timeout", "5000"), ("lock_timeout", "2000"),
+            ("idle_in_transaction_session_timeout", "5000"), ("lock_timeout", "\(lockTimeout.milliseconds)"),
             // Each statement has its own deadline here, and is cancelled then; and a connection may be idle.
             ("statement_timeout", "0"), ("idle_session_timeout", "0"),
             // What is read, written or compared as text is so in every session.
