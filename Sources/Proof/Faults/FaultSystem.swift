@@ -64,7 +64,6 @@ final class FaultSystem: Sendable {
     let pool: PostgresPool
     /// For clients that submit by SQL.
     let submitters: PostgresPool
-    private let environment: [String: String]
     private let parts = Mutex<(intakes: [Part], workers: [Part])>(([], []))
 
     var intakes: [Part] { parts.withLock { $0.intakes } }
@@ -78,11 +77,9 @@ final class FaultSystem: Sendable {
         _ database: Database,
         _ lockNodes: [RedisServer],
         _ clock: SteppedClock,
-        _ valueNode: RedisServer,
-        _ environment: [String: String]
+        _ valueNode: RedisServer
     ) throws {
         self.folder = folder
-        self.environment = environment
         self.database = database
         self.lockNodes = lockNodes
         self.clock = clock
@@ -105,7 +102,6 @@ final class FaultSystem: Sendable {
     ///   - intakes: How many intakes.
     ///   - workers: How many workers.
     ///   - kinds: The faults that it is to bear.
-    ///   - environment: More of it for intakes and workers.
     /// - Returns: The system, ready for jobs.
     /// - Throws: When a part cannot be started.
     static func start(
@@ -113,8 +109,7 @@ final class FaultSystem: Sendable {
         nodes: Int,
         intakes: Int,
         workers: Int,
-        for kinds: [FaultKind],
-        environment: [String: String] = [:]
+        for kinds: [FaultKind]
     ) async throws -> FaultSystem {
         let database = try await Database.start(in: folder, for: kinds)
         let clock = try SteppedClock("\(folder)/clock")
@@ -131,7 +126,7 @@ final class FaultSystem: Sendable {
             in: "\(folder)/value-node",
             options: RedisServer.persistent + ["--auto-aof-rewrite-percentage", "0"]
         )
-        let system = try FaultSystem(folder, database, lockNodes, clock, valueNode, environment)
+        let system = try FaultSystem(folder, database, lockNodes, clock, valueNode)
         for number in 1...intakes { try await system.addIntake("intake-\(number)") }
         for number in 1...workers { try await system.addWorker("worker-\(number)") }
         for part in system.intakes + system.workers { try part.start() }
@@ -164,7 +159,7 @@ final class FaultSystem: Sendable {
             name,
             Self.programs.appending(path: "holdfast"),
             ["serve", "--port", "\(port)", "--end-with-parent"],
-            environment: environment.merging(self.environment) { $1 },
+            environment: environment,
             links: links,
             port: port,
             folder: folder
@@ -184,7 +179,7 @@ final class FaultSystem: Sendable {
                 // One worker does not know the second kind.
                 "--kinds", name == "worker-3" ? "1" : "2",
             ],
-            environment: self.environment,
+            environment: [:],
             links: links,
             port: 0,
             folder: folder

@@ -35,6 +35,10 @@ struct Run: AsyncParsableCommand {
     #endif
 
     func run() async throws {
+        #if DEBUG
+            // Before anything asks for it: this process makes the schema, and the others have its environment.
+            if let plant { setenv(PlantedBug.variable, plant.rawValue, 1) }
+        #endif
         let kinds = try Self.kinds(faults)
         let seed = seed ?? .random(in: 1...999_999)
         let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-faults-\(seed)-\(getpid())").path
@@ -68,8 +72,7 @@ struct Run: AsyncParsableCommand {
             nodes: nodes,
             intakes: 2,
             workers: 3,
-            for: kinds,
-            environment: environment
+            for: kinds
         )
         var kinds = kinds
         if kinds.contains(.fullDisk), system.database.disk == nil {
@@ -87,13 +90,6 @@ struct Run: AsyncParsableCommand {
             try await system.database.unmount(keepingFiles: !(error is CancellationError))
             throw error
         }
-    }
-
-    private var environment: [String: String] {
-        #if DEBUG
-            if let plant { return [PlantedBug.variable: plant.rawValue] }
-        #endif
-        return [:]
     }
 
     private static func kinds(_ list: String?) throws -> [FaultKind] {

@@ -66,17 +66,21 @@ final class Workload: Sendable {
         var number = 0
         while !Task.isCancelled {
             let isBySQL = Int.random(in: 0..<4, using: &random) == 0
-            // Short ones, each of which may find its line empty or about to be; and long ones, which share holds.
+            // Jobs that wait for each other and share holds; or jobs that take no time, one by one, each of which may come
+            // at the moment in which its line is found to be empty.
+            let isTight = Bool.random(using: &random)
             for _ in 0..<Int.random(in: 1...40, using: &random) where !Task.isCancelled {
                 let job = Job(
                     key: "hot-\(client)",
                     value: "plain-\(client)-\(number)",
                     kind: Self.kind(&random, others: 40),
-                    duration: Int.random(in: 0...50, using: &random)
+                    duration: isTight ? 0 : Int.random(in: 0...50, using: &random)
                 )
                 // One way, and now and then the other: a key's jobs run in the order in which they came, by any way.
                 await send(job, number, isBySQL: isBySQL != (Int.random(in: 0..<8, using: &random) == 0))
                 number += 1
+                let gap = Duration.milliseconds(isTight ? Int.random(in: 0...20, using: &random) : 0)
+                do { try await Task.sleep(for: gap) } catch { return }
             }
             let pause = Duration.milliseconds(Int.random(in: 10...1500, using: &random))
             do { try await Task.sleep(for: pause) } catch { return }
