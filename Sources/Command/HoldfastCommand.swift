@@ -54,6 +54,9 @@ extension HoldfastCommand {
             end("\(error)")
         } catch let error as PostgresError where error.asksForChange {
             end("\(error)")
+        } catch let error as CocoaError {
+            LineWriter.standardError.flush()
+            exit(withError: CommandFailure(error.inWords))
         } catch {
             LineWriter.standardError.flush()
             exit(withError: error)

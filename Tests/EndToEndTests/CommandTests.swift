@@ -8,7 +8,7 @@ struct CommandTests {
     @Test(arguments: [
         (arguments: ["serve", "--require-tokens", "--insecure"], says: "exclude each other"),
         (["serve", "--prot", "1"], "--prot"),
-        (["queues", "limit", "default", "--jobs", "-1"], "--jobs"),
+        (["queues", "limit", "default", "--jobs", "-1"], "--jobs must be from 0 to 1000000000, and is -1"),
         (["tokens", "create", "a", "--scopes", "submit,write"], "must be of submit, read and operate, and has write"),
         (["tokens", "create", "a", "--scopes", ","], "--scopes must name at least one"),
         (["tokens", "create", "", "--scopes", "read"], "1 to 128 bytes"),
@@ -30,6 +30,16 @@ struct CommandTests {
     func `a wrong command says what is wrong`(arguments: [String], says text: String) async throws {
         let output = try await Program.run(arguments, environment: ["HOLDFAST_DATABASE_URL": ""], status: 64)
         #expect(output.contains(text), "\(output)")
+    }
+
+    @Test func `a folder where a file belongs, and an output that is full, are named`() async throws {
+        let folder = ["jobs", "submit", "--file", "/tmp", "--database-url", "host=/nowhere"]
+        let output = try await Program.run(folder, status: 64)
+        #expect(output.contains("--file: /tmp cannot be read: Is a directory"), "\(output)")
+        let nodes = "nodes --json --lock-nodes redis://127.0.0.1:1"
+        let shell = "\(Program.executable.path) \(nodes) 2>&1 >/dev/full"
+        let full = try await Tool.run(URL(filePath: "/bin/sh"), ["-c", shell]).output
+        #expect(full.contains("No space left on device") && !full.contains("NSCocoaErrorDomain"), "\(full)")
     }
 
     @Test(arguments: [

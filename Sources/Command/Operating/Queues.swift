@@ -72,8 +72,9 @@ struct Queues: AsyncParsableCommand {
         )
 
         @Argument(help: "The queue's name.") var queue: String
-        @Option(help: "The most unfinished jobs of the queue.") var jobs: Int?
-        @Option(help: "The most unfinished jobs of one key.") var line: Int?
+        // Unconditionally: -1 is a number that is refused, and no option.
+        @Option(parsing: .unconditional, help: "The most unfinished jobs of the queue.") var jobs: Int?
+        @Option(parsing: .unconditional, help: "The most unfinished jobs of one key.") var line: Int?
         @OptionGroup var common: CommonOptions
 
         func validate() throws {

@@ -15,6 +15,8 @@ final class InputFile: Sendable {
     init(_ path: String) throws {
         descriptor = path == "-" ? .standardInput : try FileDescriptor.open(FilePath(path), .readOnly)
         var status = stat()
+        // Opening it is no error, and reading it would name no file.
+        if fstat(descriptor.rawValue, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw Errno.isDirectory }
         let isFile = fstat(descriptor.rawValue, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         size = isFile ? Int(status.st_size) : nil
     }

@@ -1,9 +1,14 @@
 import Foundation
+import SystemPackage
 
 /// Standard output, written at once and whole, as print does not: whoever follows sees it now.
 enum Output {
     static func write(_ text: String) throws {
-        try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+        do {
+            try FileDescriptor.standardOutput.writeAll(text.utf8)
+        } catch {
+            throw CommandFailure("Standard output cannot be written: \(error).")
+        }
     }
 
     /// Writes lines; nothing when there are none.
