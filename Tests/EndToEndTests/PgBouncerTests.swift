@@ -9,7 +9,11 @@ import Testing
 @Suite(.timeLimit(.minutes(3)))
 struct PgBouncerTests {
     /// Starts a pooler before a stack's database.
-    private func start(_ stack: LocalStack, in folder: String) async throws -> (process: LocalProcess, url: String) {
+    private func start(
+        _ stack: LocalStack,
+        in folder: String,
+        ignoring parameters: String = "options,extra_float_digits"
+    ) async throws -> (process: LocalProcess, url: String) {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let port = FreePort.find()
         let host = try #require(
@@ -25,7 +29,7 @@ struct PgBouncerTests {
         auth_type = any
         pool_mode = transaction
         default_pool_size = 4
-        ignore_startup_parameters = options,extra_float_digits
+        ignore_startup_parameters = \#(parameters)
         """#
         .write(toFile: "\(folder)/pgbouncer.ini", atomically: true, encoding: .utf8)
         let log = "\(folder)/log"
@@ -41,6 +45,55 @@ struct PgBouncerTests {
         )
         try await eventually("PgBouncer listens") { !FreePort.isFree(port) || !process.isRunning }
         return (process, "postgresql://holdfast@127.0.0.1:\(port)/holdfast")
+    }
+
+    @Test(arguments: ["serve", "work", "migrate"])
+    func `a pooler that refuses what a session sets ends the program, which names the setting`(
+        command: String
+    ) async throws {
+        try await TestSystem.with { system in
+            let folder = TestServers.makeFolder("pgbouncer")
+            let (pooler, url) = try await start(system.stack, in: folder, ignoring: "extra_float_digits")
+            let environment = system.environment.merging(["HOLDFAST_DATABASE_URL": url]) { $1 }
+            let output = try await Program.run([command], environment: environment, status: 78)
+            #expect(output.contains("set ignore_startup_parameters = options in pgbouncer.ini"), "\(output)")
+            await pooler.end(with: SIGTERM)
+        }
+    }
+
+    @Test
+    func `a pooler that does not know what was prepared is told of by its setting, and no job is lost`() async throws {
+        try await TestSystem.with { system in
+            let (pooler, url) = try await start(system.stack, in: TestServers.makeFolder("pgbouncer"))
+            let environment = system.environment.merging(["HOLDFAST_DATABASE_URL": url]) { $1 }
+            var intakes: [IntakeProcess] = []
+            for _ in 0..<2 {
+                let port = FreePort.find()
+                let program = try Program(["serve", "--port", "\(port)"], environment: environment)
+                try await eventually("the intake listens") { !FreePort.isFree(port) || !program.process.isRunning }
+                #expect(program.output.contains("A pooler keeps this program's session settings"))
+                intakes.append(IntakeProcess(program: program, base: "http://127.0.0.1:\(port)"))
+            }
+            var stored = 0
+            while !intakes.contains(where: {
+                $0.program.output.contains("HOLDFAST_DATABASE_PREPARED_STATEMENTS=false, or max_prepared_statements")
+            }) {
+                let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                    for number in 0..<32 {
+                        let intake = intakes[number % 2]
+                        group.addTask {
+                            try await intake.post("/v1/jobs", #"{"key":"k\#(number)","value":"v"}"#).status
+                        }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                #expect(statuses.allSatisfy { $0 == 202 || $0 == 503 }, "\(statuses)")
+                stored += statuses.count { $0 == 202 }
+            }
+            #expect(try await system.count("select count(*) from holdfast.jobs") == stored)
+            for intake in intakes { await intake.program.process.end(with: SIGTERM) }
+            await pooler.end(with: SIGTERM)
+        }
     }
 
     @Test
