@@ -231,6 +231,8 @@ create table holdfast.workers (
     nodes_without_vote text[]      not null default '{}',
     held_up_kinds      text[]      not null default '{}',
     troubles           text[]      not null default '{}',
+    node_warnings      text[]      not null default '{}',
+    lock_nodes         text[]      not null default '{}',
     started_at         timestamptz not null default clock_timestamp(),
     beat               bigint      not null default nextval('holdfast.beat'),
     beat_at            timestamptz not null default clock_timestamp(),
@@ -249,7 +251,11 @@ comment on column holdfast.workers.nodes_without_vote is
     'quarantine, or it answers with errors. As in: r2:6379 (not connected: connection refused).';
 comment on column holdfast.workers.held_up_kinds is
     'The kinds of which it begins no job, as of its last beat: there is no quorum of lock nodes, or the value node cannot be written to.';
-comment on column holdfast.workers.troubles is 'What is wrong with the nodes that it uses, as of its last beat; in words.';
+comment on column holdfast.workers.troubles is 'Why that is, as of its last beat; in words.';
+comment on column holdfast.workers.node_warnings is
+    'What the nodes should be told otherwise that it uses, as of its last beat: one may evict locks, for example; in words.';
+comment on column holdfast.workers.lock_nodes is
+    'By what its lock nodes are known under whatever names, in order: the texts under holdfast:node. Empty while that is not known.';
 comment on column holdfast.workers.started_at is 'When it first registered.';
 comment on column holdfast.workers.beat is 'The number of its last heartbeat: that it changes says that the worker lives.';
 comment on column holdfast.workers.beat_at is 'When the last one was, by the database''s clock. It is shown; nothing is decided by it.';

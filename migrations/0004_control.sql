@@ -375,6 +375,20 @@ returns table (problem text, lock_key text, job_id bigint, detail text) language
     from holdfast.jobs j
     join holdfast.finished_jobs f on f.id = j.id
     union all
+    select distinct 'jobs held up', null, null::bigint, 'kind ' || k.kind || ': ' || array_to_string(w.troubles, '; ')
+    from holdfast.live_workers w
+    cross join lateral unnest(w.held_up_kinds) as k(kind)
+    union all
+    select distinct 'node not set up as it should be', null, null::bigint, n.warning
+    from holdfast.live_workers w
+    cross join lateral unnest(w.node_warnings) as n(warning)
+    union all
+    select 'workers with different lock nodes', null, null,
+           'worker ' || w.id || ' (' || w.name || ') names other lock nodes than worker ' || o.id || ' (' || o.name || ')'
+    from holdfast.live_workers w
+    join holdfast.live_workers o on o.id < w.id and o.lock_nodes <> w.lock_nodes
+    where w.lock_nodes <> '{}' and o.lock_nodes <> '{}'
+    union all
     select 'no partition for tomorrow', null, null, p.parent
     from unnest(array['finished_jobs', 'lock_history']) as p(parent)
     where to_regclass('holdfast.' || p.parent

@@ -62,6 +62,7 @@ struct Serve: AsyncParsableCommand {
         let metrics = Settings.startMetrics()
         let backends = try settings.backends("intake", connections: 4, planning: .avoidingScans, logger)
         try await backends.whileConnected {
+            try await backends.requireIndependentNodes()
             let watch = try await backends.requireDatabase(logger)
             try await Self.requireProtection(configuration, TokenStore(pool: backends.pool), logger)
             backends.report(to: metrics)

@@ -106,6 +106,7 @@ struct Work: AsyncParsableCommand {
         let metrics = Settings.startMetrics()
         let backends = try settings.backends("worker", connections: configuration.connections, planning: .once, logger)
         try await backends.whileConnected {
+            try await backends.requireIndependentNodes()
             let watch = try await backends.requireDatabase(logger)
             backends.report(to: metrics)
             let redlock = backends.makeRedlock(logger)

@@ -43,6 +43,7 @@ package final class RedisServer: Sendable {
         let path = URL(fileURLWithPath: folder).path
         let server = RedisServer(folder: path, options: options, launcher: launcher, environment: environment)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try server.identify()
         if let stale = StaleServer(pidFile: "\(server.folder)/redis.pid", folder: server.folder) {
             try await stale.end(with: SIGTERM)
         }
@@ -58,6 +59,17 @@ package final class RedisServer: Sendable {
             }
         }
         throw lastError!  // The loop ran, and ended by no return.
+    }
+
+    /// Gives a new node the identity of one that has forgotten nothing: nobody has had a lock on it.
+    ///
+    /// A node without one has no vote for a minute: it may have been emptied.
+    private func identify() throws {
+        guard try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty else { return }
+        let words = ["SET", "holdfast:node", "new.\(UUID().uuidString)"]
+        let command = "*\(words.count)\r\n" + words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()
+        // The log as servers before 7 keep it, which later ones take over; read only by one that persists its writes.
+        try Data(command.utf8).write(to: URL(fileURLWithPath: "\(folder)/appendonly.aof"))
     }
 
     package var port: Int { state.withLock(\.port) }

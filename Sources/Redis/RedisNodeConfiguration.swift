@@ -18,6 +18,8 @@ package struct RedisNodeConfiguration: Sendable {
     package var clientName = "holdfast"
     /// What the node is made to know on each connection, before anything else is sent (default: none).
     package var scripts: [RedisScript] = []
+    /// A key under which each node gets a text of its own, by which one that has forgotten its data is known (default: none).
+    package var identityKey: String?
     /// What a reply may be at most.
     package var replyLimits = ReplyParser.Limits()
     /// Is told of every change (default: nobody is).

@@ -56,8 +56,9 @@ public final class Redlock: Sendable {
             }
             endpoints.append(endpoint)
         }
+        let roster = NodeRoster()
         self.init(
-            nodes: endpoints.map { RedisLockNode($0, configuration: configuration, logger: logger) },
+            nodes: endpoints.map { RedisLockNode($0, configuration: configuration, roster: roster, logger: logger) },
             configuration: configuration,
             fences: fences,
             logger: logger
@@ -86,6 +87,17 @@ public final class Redlock: Sendable {
         metrics = LockMetrics()
         alarms = Alarms(clock: clock)
         poll = Poll(nodes: nodes, grace: configuration.stragglerGrace, clock: clock)
+    }
+
+    /// What the nodes should be told otherwise, in words that name them.
+    package var nodeWarnings: [String] {
+        nodes.flatMap { node in node.warnings.map { "lock node \(node.name): \($0)" } }
+    }
+
+    /// By what the nodes are known, under whatever names, in order; empty while that is not known of one of them.
+    package var nodeIdentities: [String] {
+        let identities = nodes.compactMap(\.identity)
+        return identities.count == nodes.count ? identities.sorted() : []
     }
 
     /// How many nodes must agree: N/2 + 1.

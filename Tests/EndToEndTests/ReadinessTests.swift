@@ -50,7 +50,9 @@ struct ReadinessTests {
                 try await eventually("it is ready") { try await health.get("/readyz").status == 200 }
                 for node in system.stack.nodes.prefix(2) { await node.stop() }
                 try await eventually("too few nodes") {
-                    try await health.get("/readyz").body.contains("too few lock nodes answer")
+                    try await health.get("/readyz").body.contains(
+                        "too few lock nodes vote; these do not: 127.0.0.1:\(system.stack.nodes[0].port) (not connected"
+                    )
                 }
                 await system.stack.postgres.stop()
                 try await eventually("no database") {

@@ -34,8 +34,8 @@ final class ScriptedServer: Sendable {
             while let command = await next() {
                 switch command {
                 case "HELLO 3": try await send("%1\r\n+server\r\n+redis\r\n")
-                case "INFO server": try await send(Self.info(runID))
-                case "CONFIG GET append*": return try await send("-NOPERM no\r\n")
+                case "INFO": try await send(Self.info(runID))
+                case "CONFIG GET *append*": return try await send("-NOPERM no\r\n")
                 default: try await send("+OK\r\n")
                 }
             }

@@ -89,6 +89,46 @@ struct QuarantineTests {
     }
 
     @Test
+    func `a node whose data have begun in this run has no vote for the longest TTL from its start`() {
+        var quarantine = quarantine
+        var info = info("a", upFor: 0, at: 0, persists: true)
+        info.identity = "x.a"
+        quarantine.connected(info, at: start)
+        #expect(quarantine.left(at: start) == term + .seconds(1))
+        quarantine.lost(at: at(100))
+        // Restarted with what it has stored since.
+        info = self.info("b", upFor: 1, at: 102, persists: true)
+        info.identity = "x.a"
+        quarantine.connected(info, at: at(102))
+        #expect(quarantine.left(at: at(102)) == nil)
+    }
+
+    @Test(arguments: ["y.b", "y.z", nil])
+    func `a node that persists every write and has another identity, or none, has forgotten all`(identity: String?) {
+        var quarantine = quarantine
+        var info = info("a", upFor: 1000, at: 0, persists: true)
+        info.identity = "x.z"
+        quarantine.connected(info, at: start)
+        #expect(quarantine.left(at: start) == nil)
+        quarantine.lost(at: at(10))
+        info = self.info("b", upFor: 1, at: 12, persists: true)
+        info.identity = identity
+        quarantine.connected(info, at: at(12))
+        #expect(quarantine.left(at: at(12)) == term)
+    }
+
+    @Test
+    func `a node that was emptied while it ran has no vote from its next connection on`() {
+        var quarantine = quarantine
+        var info = info("a", upFor: 1000, at: 0, persists: true)
+        info.identity = "x.z"
+        quarantine.connected(info, at: start)
+        info.identity = "y.a"
+        quarantine.connected(info, at: at(5))
+        #expect(quarantine.left(at: at(5)) == term)
+    }
+
+    @Test
     func `a node that may not be asked has no vote after each connection`() {
         var quarantine = quarantine
         quarantine.connected(nil, at: start)

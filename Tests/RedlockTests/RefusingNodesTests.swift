@@ -112,6 +112,87 @@ struct RefusingNodesTests {
     }
 
     @Test
+    func `two names of one server are one node, a replica is none, and what is set up badly is told`() async throws {
+        let careless = [
+            "--no-appendfsync-on-rewrite", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl",
+        ]
+        let servers = [
+            try await TestServers.makeRedis(options: RedisServer.persistent),
+            try await TestServers.makeRedis(options: RedisServer.persistent),
+            try await TestServers.makeRedis(options: RedisServer.persistent + careless),
+        ]
+        let handler = InMemoryLogHandler()
+        // Another name, and another database of it.
+        let twinURL = servers[0].url.replacing("127.0.0.1", with: "localhost") + "/1"
+        let redlock = try Redlock(
+            nodes: [servers[0].url, twinURL, servers[1].url, servers[2].url, "redis://127.0.0.1:1"],
+            logger: Logger(label: "test") { _ in handler }
+        )
+        let nodes = redlock.nodes
+        let administrator = RedisNode(try RedisEndpoint(servers[1].url), logger: .quiet)
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await administrator.run() }
+            try await administrator.order("CONFIG", "SET", "replica-read-only", "no")
+            try await administrator.order("REPLICAOF", "127.0.0.1", "1")
+            try await redlock.whileConnected {
+                try await until {
+                    nodes[0].mayVote != nodes[1].mayVote && nodes[2].obstacle?.hasPrefix("REPLICA") == true
+                }
+                let refused = [nodes[0], nodes[1]].compactMap(\.obstacle)
+                #expect(refused.count == 1 && refused[0].hasPrefix("TWIN it is the same server as "))
+                try await until { !nodes[3].warnings.isEmpty }
+                #expect(nodes[3].warnings.contains { $0.hasPrefix("maxmemory-policy is volatile-ttl") })
+                #expect(nodes[3].warnings.contains { $0.hasPrefix("no-appendfsync-on-rewrite is yes") })
+                // Made a primary, it is one without a new connection.
+                try await administrator.order("REPLICAOF", "NO", "ONE")
+                try await until { nodes[2].obstacle?.hasPrefix("REPLICA") != true }
+            }
+            group.cancelAll()
+        }
+        #expect(handler.entries.contains { $0.level == .error && $0.metadata["code"] == "TWIN" })
+        #expect(handler.entries.contains { $0.level == .error && $0.metadata["code"] == "REPLICA" })
+        for server in servers { await server.stop() }
+    }
+
+    @Test
+    func `a node whose user may not ask for anything but locks says what could not be checked`() async throws {
+        let server = try await TestServers.makeRedis(options: RedisServer.persistent)
+        let administrator = RedisNode(try RedisEndpoint(server.url), logger: .quiet)
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await administrator.run() }
+            try await administrator.order(
+                "ACL",
+                "SETUSER",
+                "locker",
+                "on",
+                ">secret",
+                "~locks:*",
+                "+set",
+                "+get",
+                "+eval",
+                "+evalsha",
+                "+script",
+                "+hello",
+                "+pttl",
+                "+pexpire",
+                "+del",
+                "+ping",
+                "+info"
+            )
+            let url = server.url.replacing("redis://", with: "redis://locker:secret@")
+            let redlock = try Redlock(nodes: [url], logger: .quiet)
+            let nodes = redlock.nodes
+            try await redlock.whileConnected {
+                try await until { nodes[0].warnings.count == 2 }
+                #expect(nodes[0].warnings.contains { $0.contains("CONFIG GET is forbidden") })
+                #expect(nodes[0].warnings.contains { $0.contains("SET or GET holdfast:node") })
+            }
+            group.cancelAll()
+        }
+        await server.stop()
+    }
+
+    @Test
     func `a node that is full extends the locks that it has`() async throws {
         try await withNodes { nodes, redlock in
             let hold = try #require(await redlock.tryAcquire(key, token: "t", ttl: .seconds(20)).hold)

@@ -74,6 +74,18 @@ struct RestartTests {
     }
 
     @Test
+    func `a voter that persists every write and was emptied does not help a second client to the lock`() async throws {
+        let (first, second) = try await secondAcquisition(
+            options: RedisServer.persistent,
+            quarantine: true,
+            emptied: true
+        )
+        #expect(first == [.granted, .granted, .unreachable])
+        #expect(second.ending != .granted)
+        #expect(second.votes.map(\.verdict) == [.held, .quarantined, .granted])
+    }
+
+    @Test
     func `a node votes again once the longest TTL has passed since its restart`() async throws {
         var configuration = RedlockConfiguration()
         configuration.longestTTL = .seconds(1)

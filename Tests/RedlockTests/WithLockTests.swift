@@ -36,7 +36,8 @@ struct WithLockTests {
     private func lockCounts(_ nodes: TestNodes) async throws -> [Int64] {
         var counts: [Int64] = []
         for node in nodes.nodes {
-            counts.append(try await node.send(RedisCommand("DBSIZE"), within: .seconds(30)).int ?? -1)
+            let locks = try await node.send(RedisCommand("KEYS", "locks:*"), within: .seconds(30)).elements
+            counts.append(Int64(locks?.count ?? -1))
         }
         return counts
     }

@@ -8,46 +8,54 @@ import Redlock
 struct Nodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask the lock nodes and the value node how they are.",
-        discussion: """
-            From this machine, whatever workers see: whether each answers, how long that takes, and whether it votes; if \
-            not, why. Each is asked for a lock of nobody's. One that answers with an error (READONLY, OOM, NOPERM, …) has \
-            no vote, and one that was restarted and may have forgotten locks has none for a minute. The value node is asked \
-            to write. Exits with 1 when so few vote that no lock is to be had, or no value can be written. It needs no \
-            database.
-
-            Example:
-              holdfast nodes --lock-nodes redis://r1:6379,redis://r2:6379,redis://r3:6379
-            """
+        subcommands: [List.self],
+        defaultSubcommand: List.self
     )
 
-    private static let deadline: Duration = .seconds(2)
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Ask the lock nodes and the value node how they are.",
+            discussion: """
+                From this machine, whatever workers see: whether each answers, how long that takes, and whether it votes; if \
+                not, why. Each is asked for a lock of nobody's. One that answers with an error (READONLY, OOM, NOPERM, …) has \
+                no vote, and one that was restarted and may have forgotten locks has none for a minute. The value node is asked \
+                to write. Exits with 1 when so few vote that no lock is to be had, or no value can be written. It needs no \
+                database.
 
-    @Flag(help: "Print each as an object of JSON on a line.") var json = false
-    @OptionGroup var nodes: NodeOptions
-    @OptionGroup var common: CommonOptions
+                Example:
+                  holdfast nodes --lock-nodes redis://r1:6379,redis://r2:6379,redis://r3:6379
+                """
+        )
 
-    func run() async throws {
-        let flags = common.values.merging(nodes.values) { $1 }
-        let settings = try await Settings(flags: flags, file: common.configurationFile)
-        var logger = try settings.makeLogger("nodes")
-        // The table says it.
-        logger.logLevel = max(logger.logLevel, .error)
-        let lockNodes = try settings.lockNodes(logger)
-        let valueNode = try settings.valueNode(logger).map { ValueNode($0, logger: logger) }
-        let (rows, values) = try await NodeRow.whileConnected(lockNodes, valueNode) {
-            await NodeRow.connected(lockNodes, valueNode, within: Self.deadline)
-            let rows = await NodeRow.ask(lockNodes, within: Self.deadline)
-            guard let valueNode else { return (rows, nil as NodeRow?) }
-            return (rows, await NodeRow.ask(valueNode, within: Self.deadline))
-        }
-        let all = rows + [values].compactMap(\.self)
-        if json {
-            for row in all { try Output.write(json: row) }
-        } else {
-            try Output.write(lines: NodeRow.table(all).lines)
-        }
-        guard rows.count(where: \.votes) > lockNodes.count / 2, values?.writable != false else {
-            throw ExitCodes.failure
+        private static let deadline: Duration = .seconds(2)
+
+        @Flag(help: "Print each as an object of JSON on a line.") var json = false
+        @OptionGroup var nodes: NodeOptions
+        @OptionGroup var common: CommonOptions
+
+        func run() async throws {
+            let flags = common.values.merging(nodes.values) { $1 }
+            let settings = try await Settings(flags: flags, file: common.configurationFile)
+            var logger = try settings.makeLogger("nodes")
+            // The table says it.
+            logger.logLevel = max(logger.logLevel, .critical)
+            let lockNodes = try settings.lockNodes(logger)
+            let valueNode = try settings.valueNode(logger).map { ValueNode($0, logger: logger) }
+            let (rows, values) = try await NodeRow.whileConnected(lockNodes, valueNode) {
+                await NodeRow.connected(lockNodes, valueNode, within: Self.deadline)
+                let rows = await NodeRow.ask(lockNodes, within: Self.deadline)
+                guard let valueNode else { return (rows, nil as NodeRow?) }
+                return (rows, await NodeRow.ask(valueNode, within: Self.deadline))
+            }
+            let all = rows + [values].compactMap(\.self)
+            if json {
+                for row in all { try Output.write(json: row) }
+            } else {
+                try Output.write(lines: NodeRow.table(all).lines)
+            }
+            guard rows.count(where: \.votes) > lockNodes.count / 2, values?.writable != false else {
+                throw ExitCodes.failure
+            }
         }
     }
 }
@@ -65,6 +73,8 @@ struct NodeRow: Encodable {
     var code: String?
     /// Why it has no vote.
     var obstacle: String?
+    /// What it should be told otherwise.
+    var warnings: [String] = []
     var roundTripUs: Int?
     var version: String?
     /// Whether every write is on disk before it is answered.
@@ -80,6 +90,7 @@ struct NodeRow: Encodable {
                 votes: node.mayVote && trip != nil,
                 code: node.refusal?.code,
                 obstacle: node.obstacle ?? (trip == nil ? "no answer within \(deadline)" : nil),
+                warnings: node.connection.isConnected ? node.warnings : [],
                 roundTripUs: trip.map { Int($0 / .microseconds(1)) },
                 version: info?.version,
                 persists: info?.persistsEveryWrite
@@ -98,6 +109,7 @@ struct NodeRow: Encodable {
             writable: node.obstacle == nil,
             code: node.refusal?.code,
             obstacle: node.obstacle,
+            warnings: node.warnings,
             roundTripUs: isThere ? Int(start.duration(to: .now) / .microseconds(1)) : nil,
             version: info?.version,
             persists: info?.persistsEveryWrite
@@ -120,7 +132,8 @@ struct NodeRow: Encodable {
             table.add([
                 row.name, row.role, row.state,
                 row.roundTripUs.map { "\($0) µs" } ?? "", row.version ?? "",
-                row.persists.map { $0 ? "yes" : "no" } ?? "", (row.obstacle ?? "").printable,
+                row.persists.map { $0 ? "yes" : "no" } ?? "",
+                ([row.obstacle].compactMap(\.self) + row.warnings).joined(separator: "; ").printable,
             ])
         }
         return table

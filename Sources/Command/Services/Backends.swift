@@ -29,6 +29,23 @@ struct Backends: Sendable {
         }
     }
 
+    /// Checks that no two lock nodes are one server; a node that is away now is looked at when it comes.
+    ///
+    /// - Throws: `ValidationError` when two are.
+    func requireIndependentNodes() async throws {
+        let end = ContinuousClock.now + .seconds(3)
+        // Until each has answered, or was found to be away.
+        while lockNodes.contains(where: { !$0.connection.isConnected && $0.connection.trouble == nil }),
+            ContinuousClock.now < end, !Task.isCancelled
+        {
+            try? await Task.sleep(for: .milliseconds(5))  // Cancelled: the loop ends.
+        }
+        for node in lockNodes {
+            guard let refusal = node.refusal, refusal.code == "TWIN" else { continue }
+            throw ValidationError("--lock-nodes: \(node.name): \(refusal.message).")
+        }
+    }
+
     /// Keeps the nodes connected while `body` runs, to its very end: what it gives back when it is cancelled is sent.
     func whileConnected<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
         // Tasks of their own don't inherit cancellation; they are ended and awaited here.
@@ -87,7 +104,8 @@ extension Settings {
         var database = try database(part)
         database.planning = planning
         let endpoints = try lockEndpoints()
-        let lockNodes = endpoints.map { RedisLockNode($0, logger: logger) }
+        let roster = NodeRoster()
+        let lockNodes = endpoints.map { RedisLockNode($0, roster: roster, logger: logger) }
         let valueEndpoint = try text("value.node", isSecret: true).map { try endpoint($0, flag: "--value-node") }
         // One connection to a node that has both roles.
         let shared = valueEndpoint.map { endpoints.firstIndex(of: $0) } ?? 0
@@ -107,7 +125,8 @@ extension Settings {
     ///
     /// - Throws: ``InvalidSetting`` when an address is missing or cannot be understood.
     func lockNodes(_ logger: Logger) throws -> [RedisLockNode] {
-        try lockEndpoints().map { RedisLockNode($0, logger: logger) }
+        let roster = NodeRoster()
+        return try lockEndpoints().map { RedisLockNode($0, roster: roster, logger: logger) }
     }
 
     private func lockEndpoints() throws -> [RedisEndpoint] {

@@ -9,6 +9,7 @@ package struct LockAndSet: BriefTask, GatedTask {
     package init(values: ValueStore) { self.values = values }
 
     package var obstacle: String? { values.obstacle }
+    package var warnings: [String] { values.warnings }
 
     /// The value as it is.
     package static func payload(of value: String) -> String { value }

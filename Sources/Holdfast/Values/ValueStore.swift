@@ -31,6 +31,11 @@ package struct ValueStore: Sendable {
     /// Why no value can be written now, in words; `nil` when one can, or nobody looks.
     package var obstacle: String? { watched?.obstacle }
 
+    /// What its node should be told otherwise, in words that name it.
+    package var warnings: [String] {
+        watched.map { node in node.warnings.map { "value node \(node.name): \($0)" } } ?? []
+    }
+
     /// Writes a value unless a higher fence has written one.
     ///
     /// When too much is on its way already, it waits for that first.

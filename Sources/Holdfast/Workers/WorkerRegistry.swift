@@ -31,8 +31,12 @@ package struct WorkerRegistry: Sendable {
         package var nodesWithoutVote: [String]
         /// The kinds of which it begins no job now.
         package var heldUpKinds: [String]
-        /// What is wrong with the nodes that it uses, in words.
+        /// Why that is, in words.
         package var troubles: [String]
+        /// What the nodes should be told otherwise that it uses, in words.
+        package var nodeWarnings: [String]
+        /// By what its lock nodes are known, under whatever names, in order; empty while that is not known.
+        package var lockNodes: [String]
 
         package init(
             name: String,
@@ -41,7 +45,9 @@ package struct WorkerRegistry: Sendable {
             slots: Int,
             nodesWithoutVote: [String] = [],
             heldUpKinds: [String] = [],
-            troubles: [String] = []
+            troubles: [String] = [],
+            nodeWarnings: [String] = [],
+            lockNodes: [String] = []
         ) {
             self.name = name
             self.queues = queues
@@ -50,6 +56,8 @@ package struct WorkerRegistry: Sendable {
             self.nodesWithoutVote = nodesWithoutVote
             self.heldUpKinds = heldUpKinds
             self.troubles = troubles
+            self.nodeWarnings = nodeWarnings
+            self.lockNodes = lockNodes
         }
     }
 
@@ -59,6 +67,8 @@ package struct WorkerRegistry: Sendable {
         package let beats: [WorkerID: Int64]
         /// Whether there are lines of workers that are dead or gone.
         package let hasOrphans: Bool
+        /// The workers whose lock nodes are others.
+        package var otherLockNodes: [WorkerID] = []
     }
 
     /// Registers a worker, or moves its beat on.
@@ -81,15 +91,18 @@ package struct WorkerRegistry: Sendable {
                 .int64(worker.rawValue), .text(description.name), .texts(description.queues), .texts(description.kinds),
                 .int32(Int32(clamping: description.slots)), .texts(description.nodesWithoutVote),
                 .texts(description.heldUpKinds), .texts(description.troubles),
+                .texts(description.nodeWarnings), .texts(description.lockNodes),
             ],
             within: limit
         )
         var beats: [WorkerID: Int64] = [:]
+        var strangers: [WorkerID] = []
         for row in rows {
             guard let id = try row.decodeIfPresent(Int64.self, at: 0) else { continue }
             beats[WorkerID(id)] = try row.decode(Int64.self, at: 1)
+            if try row.decode(Bool.self, at: 3) { strangers.append(WorkerID(id)) }
         }
-        return Pulse(beats: beats, hasOrphans: try rows[0].decode(Bool.self, at: 2))
+        return Pulse(beats: beats, hasOrphans: try rows[0].decode(Bool.self, at: 2), otherLockNodes: strangers)
     }
 
     /// Takes a worker off the list that ends in order.

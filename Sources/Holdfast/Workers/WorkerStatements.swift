@@ -13,13 +13,15 @@ enum WorkerStatements {
         sql: """
             with own as (
                 insert into holdfast.workers
-                    (id, name, queues, kinds, slots, nodes_without_vote, held_up_kinds, troubles)
-                values ($1, $2, $3, $4, $5, $6, $7, $8)
+                    (id, name, queues, kinds, slots, nodes_without_vote, held_up_kinds, troubles, node_warnings, lock_nodes)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                 on conflict (id) do update
                     set beat = excluded.beat, beat_at = clock_timestamp(),
                         nodes_without_vote = excluded.nodes_without_vote, held_up_kinds = excluded.held_up_kinds,
-                        troubles = excluded.troubles)
-            select w.id, w.beat, (select exists (select from holdfast.orphans)) as has_orphans
+                        troubles = excluded.troubles, node_warnings = excluded.node_warnings,
+                        lock_nodes = excluded.lock_nodes)
+            select w.id, w.beat, (select exists (select from holdfast.orphans)) as has_orphans,
+                   w.lock_nodes <> $10 and w.lock_nodes <> '{}' and $10 <> '{}'::text[] as has_other_nodes
             from (select set_config('synchronous_commit', 'off', true)) s
             left join holdfast.workers w on w.id <> $1
             """

@@ -33,7 +33,8 @@ final class Connection: ChannelInboundHandler {
         handshake = Handshake(
             endpoint: node.endpoint,
             clientName: node.configuration.clientName,
-            scripts: node.configuration.scripts
+            scripts: node.configuration.scripts,
+            identityKey: node.configuration.identityKey
         )
     }
 

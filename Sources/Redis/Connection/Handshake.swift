@@ -1,4 +1,5 @@
-/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO; CONFIG GET; SCRIPT LOAD.
+/// What is said before a connection serves: HELLO, or AUTH where HELLO is unknown; SELECT; CLIENT SETNAME; INFO; CONFIG GET; SET and GET of
+/// the identity; SCRIPT LOAD.
 package struct Handshake: ~Copyable {
     /// What to do next.
     package enum Action: Sendable {
@@ -10,19 +11,28 @@ package struct Handshake: ~Copyable {
         case fail(RedisError)
     }
 
-    private enum Step { case hello, authenticate, select, setName, info, configuration, script(Int) }
+    private enum Step {
+        case hello, authenticate, select, setName, info, configuration, identify, identity, script(Int)
+    }
 
     private let endpoint: RedisEndpoint
     private let clientName: String
     private let scripts: [RedisScript]
+    private let identityKey: String?
     private var step = Step.hello
     private var info: RedisServerInfo?
 
     /// Makes the handshake of a new connection.
-    package init(endpoint: RedisEndpoint, clientName: String, scripts: [RedisScript] = []) {
+    package init(
+        endpoint: RedisEndpoint,
+        clientName: String,
+        scripts: [RedisScript] = [],
+        identityKey: String? = nil
+    ) {
         self.endpoint = endpoint
         self.clientName = clientName
         self.scripts = scripts
+        self.identityKey = identityKey
     }
 
     /// Says what goes first.
@@ -48,7 +58,12 @@ package struct Handshake: ~Copyable {
         // The name is for those who look at the node; an ACL may forbid it.
         case (.setName, _): askInfo()
         case (.info, _): configuration(reply.string.flatMap { RedisServerInfo($0, readAt: now) })
-        case (.configuration, _): configured(RedisServerInfo.persistsEveryWrite(reply))
+        case (.configuration, _): identify(RedisServerInfo.Persistence(reply))
+        // It was there, or is now; a node that refuses it, as a replica does, may have it all the same.
+        case (.identify, _): identity()
+        // What it has is not known before it has loaded it.
+        case (.identity, let error?) where error.code == "LOADING": .fail(failure(.reply, error.message))
+        case (.identity, _): identified(reply.string)
         case (.script(let index), nil): script(index + 1)
         // An ACL may forbid it: scripts are sent by their source then.
         case (.script, _): .ready(info)
@@ -75,7 +90,7 @@ package struct Handshake: ~Copyable {
 
     private mutating func askInfo() -> Action {
         step = .info
-        return .send(RedisCommand("INFO", "server"))
+        return .send(RedisCommand("INFO"))
     }
 
     private mutating func configuration(_ info: RedisServerInfo?) -> Action {
@@ -83,11 +98,26 @@ package struct Handshake: ~Copyable {
         guard let info else { return .ready(nil) }
         self.info = info
         step = .configuration
-        return .send(RedisCommand("CONFIG", "GET", "append*"))
+        return .send(RedisCommand("CONFIG", "GET", "*append*"))
     }
 
-    private mutating func configured(_ persistsEveryWrite: Bool) -> Action {
-        info?.persistsEveryWrite = persistsEveryWrite
+    private mutating func identify(_ persistence: RedisServerInfo.Persistence?) -> Action {
+        info?.persistence = persistence
+        guard let identityKey, let info else { return script(0) }
+        step = .identify
+        let digits =
+            String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+        return .send(RedisCommand("SET", identityKey, "\(digits).\(info.runID)", "NX"))
+    }
+
+    private mutating func identity() -> Action {
+        guard let identityKey else { return script(0) }
+        step = .identity
+        return .send(RedisCommand("GET", identityKey))
+    }
+
+    private mutating func identified(_ identity: String?) -> Action {
+        info?.identity = identity
         return script(0)
     }
 

@@ -107,7 +107,8 @@ public struct FencedWrite: Sendable {
         let result = await node.evaluate(
             script,
             keys: [name, name],
-            arguments: ["1", "1"],
+            // No number, so that nobody takes it for a fence.
+            arguments: ["probe", "probe"],
             within: NodeProbe.deadline
         )
         guard case .success(let reply) = result else { return .none }

@@ -6,6 +6,10 @@ package protocol LockNode: Sendable {
     var mayVote: Bool { get }
     /// Why it has no vote now, in words; `nil` when it has one.
     var obstacle: String? { get }
+    /// What it should be told otherwise, in words.
+    var warnings: [String] { get }
+    /// By what it is known, under whatever name; `nil` when it does not say.
+    var identity: String? { get }
 
     /// Keeps the node connected until its task is cancelled.
     func run() async
@@ -27,6 +31,8 @@ package protocol LockNode: Sendable {
 
 extension LockNode {
     package var obstacle: String? { mayVote ? nil : "it may not vote" }
+    package var warnings: [String] { [] }
+    package var identity: String? { nil }
 }
 
 /// A node's votes that somebody waits for.

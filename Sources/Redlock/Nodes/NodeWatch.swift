@@ -9,11 +9,18 @@ package final class NodeWatch: Sendable {
     private struct State {
         var quarantine: Quarantine
         var isQuarantined = false
+        /// Why it can be no lock node as it is.
+        var misfit: NodeRefusal?
+        var warnings: [String] = []
+        /// As it was on the last connection.
+        var identity: String?
     }
 
     private let state: Mutex<State>
     private let scriptsKnown = Atomic(false)
     private let isOn: Bool
+    private let name: String
+    private let roster: NodeRoster?
     private let clock: any MonotonicClock
     private let logger: Logger
     private let metrics: NodeMetrics
@@ -23,11 +30,13 @@ package final class NodeWatch: Sendable {
     /// - Parameters:
     ///   - name: The node's.
     ///   - configuration: Says how long it is kept out after a restart.
+    ///   - roster: Of the nodes of the same lock.
     ///   - clock: Measures that.
     ///   - logger: Gets a line when it is kept out, and when it votes again.
     package init(
         name: String,
         configuration: RedlockConfiguration,
+        roster: NodeRoster? = nil,
         clock: any MonotonicClock = ContinuousClock(),
         logger: Logger
     ) {
@@ -35,6 +44,8 @@ package final class NodeWatch: Sendable {
         state = Mutex(State(quarantine: quarantine))
         isOn = configuration.quarantinesRestartedNodes && !PlantedBug.noQuarantine.isPlanted
         self.clock = clock
+        self.name = name
+        self.roster = roster
         var logger = logger
         logger[metadataKey: "node"] = "\(name)"
         self.logger = logger
@@ -61,6 +72,7 @@ package final class NodeWatch: Sendable {
         case .connected(let info):
             metrics.connections.increment()
             scriptsKnown.store(info?.knowsScripts == true, ordering: .relaxed)
+            check(info)
             guard isOn else { return }
             let left = state.withLock { state in
                 state.quarantine.connected(info, at: now)
@@ -79,6 +91,61 @@ package final class NodeWatch: Sendable {
             )
         }
     }
+
+    /// Looks whether the node is what it is taken for.
+    private func check(_ info: RedisServerInfo?) {
+        let misfit = misfit(info)
+        let warnings = NodeFitness.warnings(ofLockNode: info)
+        state.withLock { state in
+            state.misfit = misfit
+            state.warnings = warnings
+            state.identity = info?.identity ?? state.identity
+        }
+        if let misfit {
+            logger.error(
+                "Lock node cannot be used, and has no vote",
+                metadata: ["code": "\(misfit.code)", "error": "\(misfit)"]
+            )
+        }
+        for warning in warnings {
+            logger.warning("Lock node is not set up as locks need it", metadata: ["error": "\(warning)"])
+        }
+    }
+
+    private func misfit(_ info: RedisServerInfo?) -> NodeRefusal? {
+        if let info, let twin = roster?.enter(ObjectIdentifier(self), name, run: info.runID) {
+            return NodeRefusal(
+                code: "TWIN",
+                message: "it is the same server as \(twin): name servers that share nothing"
+            )
+        }
+        return NodeFitness.misfit(asLockNode: info)
+    }
+
+    /// Whether it can be no lock node as it is.
+    var isMisfit: Bool { state.withLock { $0.misfit != nil } }
+
+    /// Takes in what the node says of itself now: a replica may have been made a primary.
+    func checkAgain(_ info: RedisServerInfo) {
+        let misfit = misfit(info)
+        let isOver = state.withLock { state in
+            defer { state.misfit = misfit }
+            return state.misfit != nil && misfit == nil
+        }
+        if isOver { logger.info("Lock node votes again") }
+    }
+
+    /// Why it can be no lock node as it is, or answers with errors; `nil` when neither is so.
+    var refusal: NodeRefusal? { state.withLock(\.misfit) ?? probe.refusal }
+
+    /// Whether it is not asked for new locks.
+    var isRefusing: Bool { state.withLock { $0.misfit != nil } || probe.isRefusing }
+
+    /// What it should be told otherwise, in words.
+    var warnings: [String] { state.withLock(\.warnings) }
+
+    /// By what it is known, under whatever name; `nil` before its first connection, or when it does not say.
+    var identity: String? { state.withLock(\.identity) }
 
     /// Whether the node knows the locks' scripts by their hashes.
     var knowsScripts: Bool { scriptsKnown.load(ordering: .relaxed) }

@@ -38,7 +38,7 @@ package struct Quarantine: Sendable {
             return
         }
         defer { lastRun = info }
-        guard info.runID != lastRun?.runID else { return }
+        guard info.runID != lastRun?.runID || hasOtherData(info) else { return }
         // The latest moment that the node's word allows: it takes the difference of two rounded times.
         let start = info.readAt.advanced(by: .seconds(1) - info.uptime)
         guard !isSameData(info, startedAt: start) else { return }
@@ -47,9 +47,15 @@ package struct Quarantine: Sendable {
         until = max(until ?? end, end)
     }
 
+    /// Whether what it stores is not what it stored before: somebody has emptied it, or its disk.
+    private func hasOtherData(_ info: RedisServerInfo) -> Bool {
+        guard let before = lastRun?.identity else { return false }
+        return info.identity != before
+    }
+
     /// Whether it is the node as it was before, with every write that it has answered.
     private func isSameData(_ info: RedisServerInfo, startedAt start: ContinuousClock.Instant) -> Bool {
-        guard info.persistsEveryWrite else { return false }
+        guard info.persistsEveryWrite, !info.isNew, !hasOtherData(info) else { return false }
         guard let lastRun else { return true }
         // One that was up before the other was lost is another node in its place: a replica, which writes come to late.
         guard let lostAt, start >= lostAt else { return false }

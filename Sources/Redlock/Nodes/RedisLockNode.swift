@@ -15,24 +15,29 @@ package final class RedisLockNode: LockNode {
     /// - Parameters:
     ///   - endpoint: Where it is.
     ///   - configuration: Says how long it is kept out after a restart, and what locks are called.
+    ///   - roster: Shared with the other nodes of the same lock.
     ///   - logger: Gets a line when the node is lost, is back, is kept out, or answers with errors.
     package init(
         _ endpoint: RedisEndpoint,
         configuration: RedlockConfiguration = RedlockConfiguration(),
+        roster: NodeRoster? = nil,
         logger: Logger
     ) {
         name = endpoint.description
-        let watch = NodeWatch(name: name, configuration: configuration, logger: logger)
+        let watch = NodeWatch(name: name, configuration: configuration, roster: roster, logger: logger)
         var connection = RedisNodeConfiguration()
         connection.onStateChange = { watch.changed($0) }
         connection.onReady = { watch.probe.askSoon() }
         connection.scripts = LockScripts.all
+        connection.identityKey = NodeFitness.identityKey
         self.watch = watch
         prefix = configuration.prefix
         self.connection = RedisNode(endpoint, configuration: connection, logger: logger)
     }
 
-    package var mayVote: Bool { connection.isConnected && !watch.isQuarantined() && watch.probe.isInOrder }
+    package var mayVote: Bool {
+        connection.isConnected && !watch.isQuarantined() && watch.probe.isInOrder && !watch.isRefusing
+    }
 
     package var obstacle: String? {
         if let trouble = connection.trouble { return "not connected: \(trouble)" }
@@ -45,7 +50,11 @@ package final class RedisLockNode: LockNode {
     }
 
     /// Why it has no vote although it answers; `nil` when it does what it is asked for.
-    package var refusal: NodeRefusal? { watch.probe.refusal }
+    package var refusal: NodeRefusal? { watch.refusal }
+
+    package var warnings: [String] { watch.warnings }
+
+    package var identity: String? { watch.identity }
 
     /// Whether it may have forgotten locks, and has no vote.
     package var isQuarantined: Bool { connection.isConnected && watch.isQuarantined() }
@@ -62,6 +71,11 @@ package final class RedisLockNode: LockNode {
 
     /// Asks for a lock of nobody's, extends it and gives it back.
     private func probe() async -> NodeProbe.Answer {
+        if watch.isMisfit {
+            let reply = try? await connection.send(RedisCommand("INFO"), within: NodeProbe.deadline)
+            // Without an answer it stays what it is.
+            if let info = reply?.string.flatMap({ RedisServerInfo($0, readAt: .now) }) { watch.checkAgain(info) }
+        }
         let name = prefix + "holdfast:probe:" + String(UInt64.random(in: .min ... .max), radix: 36)
         let questions = LockQuestions(
             [.acquire, .extend, .release].map { kind in
@@ -88,7 +102,7 @@ package final class RedisLockNode: LockNode {
         let isAsked: @Sendable (LockQuestion) -> Bool
         if watch.isQuarantined() {
             (verdict, isAsked) = (.quarantined, { $0.kind == .release })
-        } else if watch.probe.isRefusing {
+        } else if watch.isRefusing {
             (verdict, isAsked) = (.refused, { $0.kind != .acquire })
         } else {
             return send(questions, within: deadline, answer)

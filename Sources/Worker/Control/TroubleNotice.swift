@@ -4,20 +4,22 @@ import Logging
 ///
 /// As a worker starts, its nodes are not connected yet.
 struct TroubleNotice {
-    private static let patience: Duration = .milliseconds(500)
     private static let interval: Duration = .seconds(60)
 
     private let lasts: Logger.Message
     private let isOver: Logger.Message
+    private let patience: Duration
     private var since: ContinuousClock.Instant?
     private var saidAt: ContinuousClock.Instant?
 
     /// - Parameters:
     ///   - lasts: What is said while it lasts; the reason goes along.
     ///   - isOver: What is said then.
-    init(_ lasts: Logger.Message, isOver: Logger.Message) {
+    ///   - patience: How long it must have lasted.
+    init(_ lasts: Logger.Message, isOver: Logger.Message, after patience: Duration = .milliseconds(500)) {
         self.lasts = lasts
         self.isOver = isOver
+        self.patience = patience
     }
 
     /// Takes in how things are.
@@ -34,7 +36,7 @@ struct TroubleNotice {
         }
         let start = since ?? now
         since = start
-        guard start.duration(to: now) >= Self.patience,
+        guard start.duration(to: now) >= patience,
             saidAt.map({ $0.duration(to: now) >= Self.interval }) ?? true
         else { return }
         saidAt = now

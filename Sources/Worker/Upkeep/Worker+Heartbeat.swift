@@ -37,10 +37,17 @@ extension Worker {
     ///   - rescue: Called when there are lines of dead workers.
     func keepBeating(_ id: WorkerID, _ heartbeats: WorkerRegistry, rescue: () -> Void) async {
         var watch = BeatWatch()
+        var otherNodes = TroubleNotice(
+            "Workers name other lock nodes than this one: their locks do not exclude each other",
+            isOver: "All workers name the same lock nodes",
+            after: .seconds(10)
+        )
         await each(WorkerRegistry.heartbeatInterval, warning: "Heartbeat not recorded") {
             let start = ContinuousClock.now
             let pulse = try await heartbeats.heartbeat(id, description)
             let dead = watch.saw(pulse.beats, from: start, to: .now)
+            let strangers = pulse.otherLockNodes.map(String.init(describing:)).sorted().joined(separator: ", ")
+            otherNodes.note(strangers.isEmpty ? nil : "workers \(strangers)", logger)
             peers.store(pulse.beats.count, ordering: .relaxed)
             var hasOrphans = pulse.hasOrphans
             if !dead.isEmpty {
@@ -66,8 +73,15 @@ extension Worker {
             slots: configuration.slots,
             nodesWithoutVote: redlock.nodesWithoutVote,
             heldUpKinds: missingQuorum == nil ? obstacles.keys.sorted() : kinds,
-            troubles: Set(obstacles.values).sorted() + [missingQuorum].compactMap(\.self)
+            troubles: Set(obstacles.values).sorted() + [missingQuorum].compactMap(\.self),
+            nodeWarnings: nodeWarnings,
+            lockNodes: redlock.nodeIdentities
         )
+    }
+
+    /// What the nodes should be told otherwise that this worker uses.
+    private var nodeWarnings: [String] {
+        redlock.nodeWarnings + handlers.values.flatMap { ($0 as? any GatedTask)?.warnings ?? [] }.sorted()
     }
 
     /// Runs `body` again and again until the task is cancelled; of failures in a row, the first is logged, and one a minute.
