@@ -46,7 +46,8 @@ struct CommandTests {
         [], ["dev"], ["serve"], ["work"], ["migrate"], ["doctor"], ["queues"], ["queues", "pause"],
         ["queues", "limit"], ["audit"], ["audit", "verify"], ["audit", "head"], ["audit", "export"],
         ["audit", "sql"], ["history"], ["jobs"], ["jobs", "submit"], ["jobs", "list"], ["jobs", "show"],
-        ["jobs", "wait"], ["jobs", "cancel"], ["jobs", "retry"], ["queues", "list"], ["workers"], ["nodes"], ["top"],
+        ["jobs", "wait"], ["jobs", "cancel"], ["jobs", "retry"], ["queues", "list"], ["workers"], ["nodes"],
+        ["nodes", "tidy"], ["top"],
         ["tokens"], ["tokens", "create"], ["tokens", "list"], ["tokens", "revoke"],
     ])
     func `help is worth reading`(command: [String]) async throws {

@@ -7,8 +7,8 @@ import Redlock
 /// The command `holdfast nodes`.
 struct Nodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask the lock nodes and the value node how they are.",
-        subcommands: [List.self],
+        abstract: "Ask the lock nodes and the value node how they are, and tidy the value node.",
+        subcommands: [List.self, Tidy.self],
         defaultSubcommand: List.self
     )
 
