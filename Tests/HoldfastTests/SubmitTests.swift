@@ -38,6 +38,22 @@ struct SubmitTests {
         JobID(try await database.column(Int64.self, "select holdfast.submit(\(arguments))")[0])
     }
 
+    @Test func `a job that the database cannot take fails alone, whoever shares its statement`() async throws {
+        let submissions = submissions
+        let outcomes = try await withThrowingTaskGroup(of: (Int, Bool).self) { group in
+            for number in 0..<40 {
+                let new = try job("k\(number % 4)", "\(number)") { job in
+                    // No reader lets such metadata through.
+                    if number % 16 == 9 { job.metadata = "{" }
+                }
+                group.addTask { (number, (try? await submissions.submit(new)) != nil) }
+            }
+            return try await group.reduce(into: [Int: Bool]()) { $0[$1.0] = $1.1 }
+        }
+        #expect(outcomes.filter { !$0.value }.keys.sorted() == [9, 25])
+        #expect(try await database.int("select count(*) from holdfast.jobs") == 38)
+    }
+
     @Test
     func `every field of a submission is found again, and reaches the worker`() async throws {
         let runAt = try await now().advanced(by: .seconds(-5))

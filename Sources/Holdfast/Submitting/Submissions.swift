@@ -15,12 +15,13 @@ package struct Submissions: Sendable {
     /// How long a job waits for a line that somebody keeps locked.
     private static let lockedDeadline: Duration = .seconds(4)
 
+    /// Where batches that came as such are stored: they are long, and those that came one by one wait for none of them.
+    private let batchStore: JobStore
     private let batches: GroupCommit<NewJob, Outcome>
     /// Those whose lines were found to be locked: they are tried apart, so that all others don't wait with them.
     private let apart: GroupCommit<NewJob, Outcome>
     private let aside: KeysAside
     private let wakeups: Wakeups
-    private let store: JobStore
     private let limits: QueueLimits
     private let metrics = SubmitMetrics()
     /// The most bytes of jobs that wait for a statement.
@@ -28,23 +29,25 @@ package struct Submissions: Sendable {
 
     /// What became of a job in a batch.
     private enum Outcome: Sendable {
-        case done(Result<JobReceipt, SubmissionRefusal>)
+        case done(Result<JobReceipt, any Error>)
         /// Somebody has its line locked; nothing was stored.
         case locked
     }
 
     /// - Parameters:
     ///   - store: Where jobs are stored.
+    ///   - batchStore: Where batches are stored; `nil`: there too.
     ///   - wakeups: Told of queues that have work.
     ///   - waitingLimit: The most bytes of jobs that wait for a statement; default 64 MiB.
     ///   - storeAll: Stores jobs that came one by one, and gives a receipt for each; `nil`: in `store`.
     package init(
         store: JobStore,
+        batchStore: JobStore? = nil,
         wakeups: Wakeups,
         waitingLimit: Int = Self.waitingBytes,
         storeAll: (@Sendable ([NewJob]) async throws -> [Result<JobReceipt, SubmissionRefusal>])? = nil
     ) {
-        self.store = store
+        self.batchStore = batchStore ?? store
         self.wakeups = wakeups
         let limits = QueueLimits()
         let aside = KeysAside()
@@ -52,7 +55,7 @@ package struct Submissions: Sendable {
         self.aside = aside
         self.waitingLimit = waitingLimit
         batches = Self.batches("submit", waitingLimit) { jobs in
-            if let storeAll { return try await storeAll(jobs).map { .done($0) } }
+            if let storeAll { return try await storeAll(jobs).map { .done($0.mapError { $0 }) } }
             do {
                 return try await Self.store(jobs, store, limits)
             } catch let error as PostgresError where error.isLockTimeout {
@@ -68,14 +71,35 @@ package struct Submissions: Sendable {
         _ perform: @escaping @Sendable ([NewJob]) async throws -> [Outcome]
     ) -> GroupCommit<NewJob, Outcome> {
         GroupCommit(name, waitingLimit: waitingLimit, batchLimit: batchBytes) { job in
-            jobBytes + job.key.text.utf8.count + job.value.utf8.count
+            jobBytes + job.key.text.utf8.count + job.value.utf8.count + (job.metadata?.utf8.count ?? 0)
         } perform: {
             try await perform($0)
         }
     }
 
     private static func store(_ jobs: [NewJob], _ store: JobStore, _ limits: QueueLimits) async throws -> [Outcome] {
-        try await givingWay { try await store.submit(jobs, limits) }.map { .done($0) }
+        do {
+            return try await givingWay { try await store.submit(jobs, limits) }.map { .done($0.mapError { $0 }) }
+        } catch let error as PostgresError where jobs.count > 1 && error.isOfContent {
+            return await storeHalves(jobs, store, limits)
+        }
+    }
+
+    /// Stores each half of some jobs by itself, and what fails again in halves of its own: what is in one job must not fail
+    /// those that share its statement by chance.
+    private static func storeHalves(_ jobs: [NewJob], _ store: JobStore, _ limits: QueueLimits) async -> [Outcome] {
+        var outcomes: [Outcome] = []
+        // One after the other, as the jobs of a key may be in both.
+        for half in [jobs.prefix(jobs.count / 2), jobs.suffix(jobs.count - jobs.count / 2)] {
+            do {
+                outcomes += try await Self.store(Array(half), store, limits)
+            } catch let error as PostgresError where error.isLockTimeout {
+                outcomes += half.map { _ in .locked }
+            } catch {
+                outcomes += half.map { _ in .done(.failure(error)) }
+            }
+        }
+        return outcomes
     }
 
     /// Stores those jobs whose lines nobody has locked; no statement of it waits for one that somebody keeps.
@@ -136,7 +160,7 @@ package struct Submissions: Sendable {
     package func submitWhole(_ jobs: [NewJob]) async throws -> [JobReceipt] {
         do {
             let receipts = try await Self.traced(jobs) { jobs in
-                try await waitingForLines { try await store.submitWhole(jobs, limits) }
+                try await waitingForLines { try await batchStore.submitWhole(jobs, limits) }
             }
             metrics.accepted.increment(by: receipts.count(where: \.isNew))
             for queue in Set(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue)) { wakeups.ready(queue) }
@@ -183,4 +207,9 @@ package struct Submissions: Sendable {
         let (usual, apart) = (batches.waiting, apart.waiting)
         return (usual.count + apart.count, usual.weight + apart.weight)
     }
+}
+
+extension PostgresError {
+    /// Whether it may be for what is in a job, which fails again wherever it is stored.
+    fileprivate var isOfContent: Bool { !isUnavailable && !gaveWay && code != .cancelled }
 }
