@@ -54,7 +54,7 @@ struct ClaimBudgetTests {
                 budget.claimed(lines: min(lines, share.lines), jobs: min(lines, share.lines), of: share)
             }
         }
-        #expect(most <= 8 * 2 * 1000)
+        #expect(most <= 16 * 2 * 1000)
     }
 
     @Test

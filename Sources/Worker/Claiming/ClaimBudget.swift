@@ -51,7 +51,7 @@ struct ClaimBudget {
         let most = min(free, limit, max(Int(left), Self.linesAtLeast - running))
         guard most > 0 else { return nil }
         // Of as many lines as came last time, runs that fill the slots; should all come that may, not too many jobs.
-        let run = min(2 * slots * Self.jobsPerSlot / min(lines, most), 8 * slots * Self.jobsPerSlot / most)
+        let run = min(2 * slots * Self.jobsPerSlot / min(lines, most), 16 * slots * Self.jobsPerSlot / most)
         return Share(
             lines: most,
             runLimit: min(runLimit, max(Self.runAtLeast, run)),
