@@ -197,10 +197,12 @@ final class Attempt: Sendable {
         let dealtWith = progress.count(of: attempts, ran)
         let (votes, handedOver) = await release(hold, next: outcome.isSuccess ? next(dealtWith) : nil)
         let (parts, recorded) = progress.parts(endingAt: ended)
-        if let recorded {
-            for (attempt, part) in zip(ran, parts).dropLast() { attempt.notePassed(part, recorded) }
+        let mayGoOn = ledger.noteTogether {
+            if let recorded {
+                for (attempt, part) in zip(ran, parts).dropLast() { attempt.notePassed(part, recorded) }
+            }
+            return last.conclude(outcome, of: hold, parts[parts.count - 1], votes, begun: recorded?.at)
         }
-        let mayGoOn = last.conclude(outcome, of: hold, parts[parts.count - 1], votes, begun: recorded?.at)
         return Result(mayGoOn: mayGoOn, count: dealtWith, handedOver: handedOver)
     }
 

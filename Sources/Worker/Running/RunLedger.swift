@@ -7,7 +7,7 @@ import Synchronization
 /// it.
 final class RunLedger: Sendable {
     /// The hold of the run's next job, which is recorded with the part before it.
-    private struct Acquired {
+    struct Acquired {
         let event: Box<LockEvent>
         let waiting: CheckedContinuation<SettlementResult?, Never>
     }
@@ -16,6 +16,8 @@ final class RunLedger: Sendable {
         var pending: Settlement
         var acquired: Acquired?
         var isSettling = false
+        /// What is noted now belongs together: no part is taken in between.
+        var isNoting = false
         /// What is pending belongs to the last settlement.
         var isOver = false
         var isStale = false
@@ -37,6 +39,14 @@ final class RunLedger: Sendable {
     var isStale: Bool { state.withLock(\.isStale) }
 
     func note(_ change: (inout Settlement) -> Void) { state.withLock { change(&$0.pending) } }
+
+    /// Notes several things that are to be settled in one call, such as a job's end and that of its hold: their times are
+    /// counted from one reading of the database's clock then, and agree.
+    func noteTogether<Value>(_ notes: () -> Value) -> Value {
+        state.withLock { $0.isNoting = true }
+        defer { state.withLock { $0.isNoting = false } }
+        return notes()
+    }
 
     /// Says that what was noted should not wait for the end of the run.
     func settleSoon() { parts.yield(self) }
@@ -95,9 +105,9 @@ final class RunLedger: Sendable {
 
     // Not inlined, or its temporaries would be a part of each task that settles one.
     @inline(never)
-    private func takePart() -> (Box<Settlement>, Acquired?)? {
+    func takePart() -> (Box<Settlement>, Acquired?)? {
         state.withLock { state in
-            guard !state.isSettling, !state.isOver else { return nil }
+            guard !state.isSettling, !state.isNoting, !state.isOver else { return nil }
             var part = state.pending.takePart()
             let acquired = state.acquired.take()
             part.acquired = acquired?.event
