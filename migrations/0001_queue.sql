@@ -195,22 +195,70 @@ comment on column holdfast.finished_jobs.progress_note is 'As in jobs.';
 -- Queues ---------------------------------------------------------------------------------------------------------
 
 create table holdfast.queues (
-    name       text        not null,
-    paused_at  timestamptz,
-    job_limit  integer,
-    line_limit integer,
-    depth      integer     not null default 0,
-    depth_at   timestamptz not null default '-infinity',
+    name        text        not null,
+    paused_at   timestamptz,
+    job_limit   integer,
+    line_limit  integer,
+    depth       integer,
+    counted_at  timestamptz,
+    writers     text[],
     constraint queues_pkey primary key (name),
-    constraint limits_are_not_negative check (job_limit >= 0 and line_limit >= 0)
+    constraint limits_are_in_bounds check (job_limit between 0 and 1000000000 and line_limit between 0 and 1000000000)
 );
+create index queues_limited on holdfast.queues (name) where job_limit is not null;
 comment on table holdfast.queues is 'What operators have said about queues; a queue needs no row.';
+comment on index holdfast.queues_limited is 'Whether any queue has a limit: whoever stores or finishes jobs asks that.';
 comment on column holdfast.queues.name is 'The queue.';
 comment on column holdfast.queues.paused_at is 'Since when no job of it is started; null: it is not paused.';
 comment on column holdfast.queues.job_limit is 'How many unfinished jobs it may have; null: any number.';
 comment on column holdfast.queues.line_limit is 'How many unfinished jobs any key may have in it; null: any number.';
-comment on column holdfast.queues.depth is 'How many unfinished jobs it had when they were last counted; for job_limit.';
-comment on column holdfast.queues.depth_at is 'When that was.';
+comment on column holdfast.queues.depth is
+    'For job_limit: how many unfinished jobs it has, with what queue_changes says. Null when it has no limit, and until its '
+    'jobs have been counted for the first time: nothing is refused then.';
+comment on column holdfast.queues.counted_at is 'When its jobs were last counted.';
+comment on column holdfast.queues.writers is
+    'Transactions that may have stored or finished jobs of it without a note in queue_changes, as it had no limit when they '
+    'looked: its jobs are counted once those have ended.';
+
+-- To count the jobs of a queue takes a look at all jobs there are. So those of a queue with a limit are counted once, and
+-- then each transaction that stores or finishes some adds a row: rows of others are not waited for, as an update of one
+-- count would. The row is a part of the transaction, so whatever a crash undoes is undone in both.
+create table holdfast.queue_changes (
+    queue text    not null,
+    jobs  integer not null
+);
+create index queue_changes_queue on holdfast.queue_changes (queue) include (jobs);
+comment on table holdfast.queue_changes is
+    'By how much the number of unfinished jobs of queues with a limit has changed since depth was last brought up to date, '
+    'which is done each second: a row for each transaction that stored or finished some.';
+comment on index holdfast.queue_changes_queue is 'The changes of a queue.';
+comment on column holdfast.queue_changes.queue is 'The queue.';
+comment on column holdfast.queue_changes.jobs is 'How many jobs came, or, when it is negative, went.';
+
+create function holdfast.note_jobs(queues text[], sign integer) returns void language plpgsql as $$
+begin
+    -- Most databases have no limit, and do no more than ask. A statement after those that have changed jobs or locked their
+    -- lines: whoever has not done so yet when a limit is looked at by holdfast.job_writers() sees it here.
+    if exists (select from holdfast.queues q where q.job_limit is not null) then
+        insert into holdfast.queue_changes (queue, jobs)
+        select u.queue, sign * count(*)
+        from unnest(queues) as u(queue)
+        join holdfast.queues q on q.name = u.queue and q.job_limit is not null
+        group by u.queue;
+    end if;
+end
+$$;
+comment on function holdfast.note_jobs(text[], integer) is
+    'Notes that jobs came (1) or went (-1), given the queue of each: of queues with a limit, and of no others.';
+
+create function holdfast.queue_depth(queue text) returns bigint language sql stable as $$
+    select q.depth + coalesce((select sum(c.jobs) from holdfast.queue_changes c where c.queue = q.name), 0)
+    from holdfast.queues q
+    where q.name = queue_depth.queue
+$$;
+comment on function holdfast.queue_depth(text) is
+    'How many unfinished jobs a queue with a limit has; null when it has no limit, or is not counted yet. '
+    'Example: select holdfast.queue_depth(''default'');';
 
 -- Workers --------------------------------------------------------------------------------------------------------
 
@@ -264,12 +312,13 @@ create table holdfast.duties (
     name text not null,
     constraint duties_pkey primary key (name)
 );
-insert into holdfast.duties (name) values ('promote'), ('rescue'), ('seal'), ('partitions');
+insert into holdfast.duties (name) values ('promote'), ('rescue'), ('seal'), ('partitions'), ('count');
 comment on table holdfast.duties is
     'What only one worker at a time does; each is done by whoever gets its row''s lock, and skipped by the others. Rows, and '
     'not advisory locks, as any login could take those.';
 comment on column holdfast.duties.name is
-    'promote: lets in what is due; rescue: puts the lines of dead workers back; seal: seals the history; partitions: makes and drops them.';
+    'promote: lets in what is due; rescue: puts the lines of dead workers back; seal: seals the history; '
+    'partitions: makes and drops them; count: counts the jobs of queues with a limit.';
 
 -- Idempotency ----------------------------------------------------------------------------------------------------
 
@@ -460,6 +509,7 @@ begin
                      metadata, traceparent, ordinal)
             order by b.ordinal) n
         returning j.id, j.submitted_at;
+    if exists (select from holdfast.queues q where q.job_limit is not null) then perform holdfast.note_jobs(queues, 1); end if;
 end
 $$;
 comment on function holdfast.enqueue(bigint[], text[], text[], text[], text[], integer[], timestamptz[], integer[], integer[], integer[], integer[], text[], text[]) is
@@ -525,8 +575,20 @@ begin
         end if;
     end if;
     select q.* into limits from holdfast.queues q where q.name = queue;
-    if limits.depth >= limits.job_limit then
+    if limits.job_limit is not null and holdfast.queue_depth(queue) >= limits.job_limit then
         raise exception 'queue % is full: it may have % unfinished jobs', queue, limits.job_limit
+            using errcode = 'program_limit_exceeded', hint = 'Submit it later.';
+    end if;
+    if limits.line_limit is not null and limits.line_limit <= (
+        select count(*)
+        from (
+            select
+            from holdfast.key_lines k
+            join holdfast.jobs j on j.lock_key = k.lock_key and j.place >= k.head_place
+            where k.lock_key = submit.key
+            limit limits.line_limit) n)
+    then
+        raise exception 'the line of key % is full: it may have % unfinished jobs', key, limits.line_limit
             using errcode = 'program_limit_exceeded', hint = 'Submit it later.';
     end if;
     -- It joins its line later, in another's transaction: a caller that takes long must not keep the line locked.
@@ -537,6 +599,7 @@ begin
     values
         (id, key, kind, value, queue, priority,
          coalesce(run_at, clock_timestamp()), max_attempts, lock_ttl_ms, duration_ms, timeout_ms, metadata, traceparent);
+    perform holdfast.note_jobs(array[queue], 1);
     return id;
 end
 $$;

@@ -225,6 +225,13 @@ begin
     -- Jobs that are over. Their ids are asked for twice: a plan that joined them would read the whole index. What arrives in
     -- arrays is taken by its ordinal, here and below: to unnest fifteen of them costs more than the rows that they make.
     if f_ids <> '{}' then
+        if exists (select from holdfast.queues q where q.job_limit is not null) then
+            perform holdfast.note_jobs(array(
+                select j.queue
+                from unnest(f_lines, f_ids) as o(line, id)
+                join holdfast.jobs j on j.id = o.id and j.id = any (f_ids)
+                where all_mine or o.line = any (mine)), -1);
+        end if;
         with over as (
             delete from holdfast.jobs j
             using generate_series(1, cardinality(f_ids)) as i

@@ -24,37 +24,131 @@ security definer set search_path = pg_catalog, holdfast, pg_temp as $$
 $$;
 comment on function holdfast.resume(text) is 'Starts the jobs of a paused queue again. Example: select holdfast.resume(''default'');';
 
-create function holdfast.limit_queue(queue text, job_limit integer, line_limit integer) returns void language sql
+create function holdfast.limit_queue(queue text, job_limit integer, line_limit integer) returns void language plpgsql
 security definer set search_path = pg_catalog, holdfast, pg_temp as $$
-    insert into holdfast.queues (name, job_limit, line_limit) values (queue, limit_queue.job_limit, limit_queue.line_limit)
-    on conflict (name) do update set job_limit = excluded.job_limit, line_limit = excluded.line_limit;
+#variable_conflict use_variable
+declare
+    field text;
+begin
+    field := case
+        when queue is null or octet_length(queue) not between 1 and 128 then 'queue must have 1 to 128 bytes'
+        when job_limit not between 0 and 1000000000 then 'job_limit must be from 0 to 1000000000'
+        when line_limit not between 0 and 1000000000 then 'line_limit must be from 0 to 1000000000'
+        end;
+    if field is not null then
+        raise exception '%', field using errcode = 'invalid_parameter_value', column = split_part(field, ' ', 1);
+    end if;
+    insert into holdfast.queues as q (name, job_limit, line_limit) values (queue, job_limit, line_limit)
+    on conflict (name) do update
+        set job_limit = excluded.job_limit, line_limit = excluded.line_limit,
+            -- Without a limit nobody notes what comes and goes: with the next one it is counted anew.
+            depth = case when q.job_limit is not null and excluded.job_limit is not null then q.depth end,
+            counted_at = case when q.job_limit is not null and excluded.job_limit is not null then q.counted_at end,
+            writers = case when q.job_limit is not null and excluded.job_limit is not null then q.writers end;
+end
 $$;
 comment on function holdfast.limit_queue(text, integer, integer) is
-    'Sets how many unfinished jobs a queue may have, and any key in it; null: any number. Submissions beyond are refused. '
+    'Sets how many unfinished jobs a queue may have, and any key in it; null: any number. Submissions beyond are refused, by '
+    'job_limit as soon as a worker, or holdfast.count_queues(), has counted the jobs that are there. '
     'Example: select holdfast.limit_queue(''default'', 1000000, 10000);';
 
-create function holdfast.queue_limits()
-returns table (name text, job_limit integer, line_limit integer, depth integer) language sql
+create function holdfast.job_writers() returns text[] language sql as $$
+    -- Who changes jobs has one of these locks from before it asks for limits until its transaction has ended.
+    select coalesce(array_agg(distinct l.virtualtransaction), '{}')
+    from pg_locks l
+    where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
+        and l.database = (select d.oid from pg_database d where d.datname = current_database())
+        and (l.relation = 'holdfast.jobs'::regclass and l.mode = 'RowExclusiveLock'
+            or l.relation = 'holdfast.key_lines'::regclass and l.mode in ('RowShareLock', 'RowExclusiveLock'))
+$$;
+comment on function holdfast.job_writers() is 'The transactions that have stored or finished jobs, or are about to.';
+
+create function holdfast.count_queues() returns integer language plpgsql
 security definer set search_path = pg_catalog, holdfast, pg_temp as $$
-    -- One counts while the others go on with what they know.
-    with old as (
-        select q.name
+declare
+    queue_ record;
+    base   bigint;
+    left_  integer := 0;
+begin
+    -- Those that are not counted yet; and each once in an hour, so that nothing that went wrong stays.
+    if not exists (
+        select
         from holdfast.queues q
-        where q.job_limit is not null and q.depth_at < clock_timestamp() - interval '1 second'
-        for update skip locked)
-    update holdfast.queues q
-    set depth = (
-            -- Beyond the limit it does not matter how far.
-            select count(*) from (select from holdfast.jobs j where j.queue = q.name limit q.job_limit + 1) n),
-        depth_at = clock_timestamp()
-    from old
-    where q.name = old.name;
-    select q.name, q.job_limit, q.line_limit, q.depth
-    from holdfast.queues q
-    where q.job_limit is not null or q.line_limit is not null;
+        where q.job_limit is not null
+            and (q.depth is null or q.counted_at < clock_timestamp() - interval '1 hour'))
+    then
+        return 0;
+    end if;
+    -- Who brings depths up to date has this lock, too.
+    perform from holdfast.duties d where d.name = 'count' for update skip locked;
+    if not found then
+        return (select count(*) from holdfast.queues q where q.job_limit is not null and q.depth is null);
+    end if;
+    for queue_ in
+        select q.name, q.writers, q.depth
+        from holdfast.queues q
+        where q.job_limit is not null
+            and (q.depth is null or q.counted_at < clock_timestamp() - interval '1 hour')
+        order by q.name
+    loop
+        -- A statement after that which has seen the limit: whoever begins to change jobs from here on sees it too.
+        if queue_.depth is null and queue_.writers is null then
+            queue_.writers := holdfast.job_writers();
+            update holdfast.queues q set writers = queue_.writers where q.name = queue_.name;
+        end if;
+        if queue_.depth is null and queue_.writers && holdfast.job_writers() then
+            left_ := left_ + 1;
+            continue;
+        end if;
+        -- One snapshot: what is not noted in it is in none of the two numbers.
+        select (select count(*) from holdfast.jobs j where j.queue = queue_.name)
+            - (select coalesce(sum(c.jobs), 0) from holdfast.queue_changes c where c.queue = queue_.name)
+        into base;
+        update holdfast.queues q
+        set depth = base, counted_at = clock_timestamp(), writers = null
+        where q.name = queue_.name and q.job_limit is not null;
+    end loop;
+    return left_;
+end
+$$;
+comment on function holdfast.count_queues() is
+    'Counts the jobs of queues that have got a limit, as soon as all have ended who were storing or finishing jobs without '
+    'knowing of it; returns how many queues are left to be counted later. It looks at all jobs. Workers call it; it may be '
+    'called again at any time. Example: select holdfast.count_queues();';
+
+create function holdfast.queue_limits() returns table (name text, job_limit integer, line_limit integer) language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+#variable_conflict use_column
+declare
+    ready text[];
+begin
+    -- One at a time brings depths up to date, so that few changes are to be added up; the others go on with what they find.
+    perform
+    from holdfast.duties d
+    where d.name = 'count' and exists (select from holdfast.queue_changes)
+    for update skip locked;
+    if found then
+        ready := array(
+            select q.name from holdfast.queues q where q.depth is not null order by q.name for no key update skip locked);
+        with gone as (
+            delete from holdfast.queue_changes c where c.queue = any (ready) returning c.queue, c.jobs),
+        -- What a limit that is gone has left.
+        idle as (
+            delete from holdfast.queue_changes c
+            where not exists (select from holdfast.queues q where q.name = c.queue and q.job_limit is not null))
+        update holdfast.queues q
+        set depth = q.depth + g.jobs
+        from (select g.queue, sum(g.jobs) as jobs from gone g group by g.queue) g
+        where q.name = g.queue;
+    end if;
+    return query
+        select q.name, q.job_limit, q.line_limit
+        from holdfast.queues q
+        where q.job_limit is not null or q.line_limit is not null;
+end
 $$;
 comment on function holdfast.queue_limits() is
-    'The limits of queues that have any, and how many unfinished jobs those have, counted again each second.';
+    'The limits of queues that have any. It brings their depths up to date, too: the intake calls it each second.';
 
 -- Jobs -----------------------------------------------------------------------------------------------------------
 
@@ -119,6 +213,7 @@ begin
         return 'running';
     end if;
     delete from holdfast.jobs j where j.id = job.id;
+    perform holdfast.note_jobs(array[job.queue], -1);
     insert into holdfast.finished_jobs
         (id, lock_key, kind, value, queue, priority, duration_ms, lock_ttl_ms, attempt, max_attempts, state, error,
          submitted_at, finished_at, run_at, timeout_ms, metadata, traceparent, progress, progress_note)
@@ -165,6 +260,7 @@ begin
         (job.id, nextval('holdfast.jobs_id_seq'), job.lock_key, job.kind, job.value, job.queue, job.priority, job.run_at,
          job.duration_ms, job.lock_ttl_ms, job.timeout_ms, job.attempt, greatest(job.max_attempts, job.attempt + 1),
          job.error, job.submitted_at, job.metadata, job.traceparent);
+    perform holdfast.note_jobs(array[job.queue], 1);
     perform pg_notify('holdfast_ready', job.queue);
 end
 $$;

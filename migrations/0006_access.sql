@@ -67,7 +67,7 @@ grant select on holdfast.schema_migrations to holdfast_intake, holdfast_worker;
 -- The intake. What it does to the queue, it does by functions that run as their owner.
 grant select on holdfast.jobs, holdfast.finished_jobs, holdfast.key_lines, holdfast.queues, holdfast.workers,
     holdfast.live_workers, holdfast.lock_history, holdfast.node_sets, holdfast.lock_holds, holdfast.job_attempts,
-    holdfast.current_holds to holdfast_intake;
+    holdfast.current_holds, holdfast.queue_changes to holdfast_intake;
 grant select on sequence holdfast.jobs_id_seq to holdfast_intake;
 grant execute on function
     holdfast.enqueue(bigint[], text[], text[], text[], text[], integer[], timestamptz[], integer[], integer[], integer[],
@@ -75,7 +75,7 @@ grant execute on function
     holdfast.submit(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb, text, text),
     holdfast.locked_lines(text[]), holdfast.reserve_ids(text[], bytea[], boolean),
     holdfast.job_digest(text, text, text, text, integer, timestamptz, integer, integer, integer, integer, jsonb),
-    holdfast.queue_limits(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
+    holdfast.queue_limits(), holdfast.queue_depth(text), holdfast.count_queues(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
     holdfast.cancel(bigint), holdfast.retry(bigint), holdfast.set_priority(bigint, integer),
     holdfast.job_timeline(bigint), holdfast.who_held(text, timestamptz), holdfast.why_waiting(bigint),
     holdfast.new_events(bigint, integer), holdfast.make_partitions(integer, integer)
@@ -96,9 +96,9 @@ grant execute on function
         integer[], bigint[], text[], text[], bigint[], integer[], timestamptz[], integer[], bigint[], integer[], text[],
         bigint[], integer[], text[], smallint[], bigint[], bigint[], integer[], text[], bigint[], timestamptz[], bigint[],
         integer[], bigint[], text[], integer[], integer[], bigint[], bigint[], text[], text[], integer[], integer[]),
-    holdfast.promote(timestamptz, timestamptz, integer), holdfast.rescue(), holdfast.give_up(bigint, bigint[]),
-    holdfast.make_partitions(integer, integer), holdfast.drop_partitions(integer, integer, integer),
-    holdfast.seal_history(integer)
+    holdfast.promote(timestamptz, timestamptz, integer), holdfast.rescue(), holdfast.count_queues(),
+    holdfast.give_up(bigint, bigint[]), holdfast.make_partitions(integer, integer),
+    holdfast.drop_partitions(integer, integer, integer), holdfast.seal_history(integer)
     to holdfast_worker;
 
 -- Auditors read all but secrets.

@@ -255,28 +255,85 @@ struct SubmitTests {
 
     @Test
     func `a full queue refuses, and takes jobs again when some have finished`() async throws {
-        try await database.run("select holdfast.limit_queue('default', 3, null)")
+        try await QueueOperations(pool: database.pool).limit("default", jobs: 3, line: nil)
         let submissions = submissions
         for number in 0..<3 { _ = try await submissions.submit(try job("k\(number)")) }
         await #expect(throws: SubmissionRefusal.queueFull(queue: "default", limit: 3)) {
             try await submissions.submit(try job("k3"))
         }
         _ = try await submissions.submit(try job("k3") { $0.queue = "other" })
-        try await database.run("update holdfast.queues set depth_at = '-infinity'")
-        try await database.run("select holdfast.queue_limits()")
         let error = try await postgresError { _ = try await submitBySQL("key => 'k', value => 'v'") }
         #expect(error?.sqlState == "54000")
         let claims = try await database.claim(for: database.makeWorker(), limit: 1)
         _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
-        try await database.run("update holdfast.queues set depth_at = '-infinity'")
-        let another = self.submissions
-        _ = try await another.submit(try job("k3"))
-        await #expect(throws: SubmissionRefusal.self) { try await another.submit(try job("k4")) }
+        _ = try await submissions.submit(try job("k3"))
+        await #expect(throws: SubmissionRefusal.self) { try await self.submissions.submit(try job("k4")) }
+        // Limits that nobody can mean are refused where they are set, and not with every submission.
+        for (limits, field) in [("2147483647, null", "job_limit"), ("null, -1", "line_limit")] {
+            let error = try await postgresError {
+                try await database.run("select holdfast.limit_queue('default', \(limits))")
+            }
+            #expect(error?.sqlState == "22023" && error?.message.contains(field) == true)
+        }
+    }
+
+    @Test
+    func `a limited queue has as many jobs as were stored and not finished, in whatever way they came and went`()
+        async throws
+    {
+        let pool = database.pool
+        let operations = QueueOperations(pool: pool)
+        // These come before anybody counts, and this one while it is counted.
+        _ = try await database.enqueue((0..<20).map { "before\($0)" })
+        try await pool.withConnection { connection in
+            try await connection.executeScript("begin; select holdfast.submit('open', 'v')")
+            try await operations.limit("default", jobs: 1000, line: nil)
+            #expect(try await database.isTrue("select holdfast.queue_depth('default') is null"))
+            try await connection.executeScript("commit")
+        }
+        let count = "select count(*) from holdfast.jobs where queue = 'default'"
+        func expectDepth(_ comment: Comment) async throws {
+            let depth = try await database.int("select holdfast.queue_depth('default')")
+            #expect(try await database.int(count) == depth, comment)
+        }
+        #expect(try await database.int("select holdfast.count_queues()") == 0)
+        try await expectDepth("counted")
+        let worker = try await database.makeWorker()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<4 {
+                group.addTask { [submissions] in
+                    for key in 0..<10 { _ = try await submissions.submit(try job("k\(number)-\(key)")) }
+                }
+            }
+            group.addTask {
+                for _ in 0..<5 {
+                    let claims = try await database.claim(for: worker, limit: 3)
+                    _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
+                    _ = try await database.run("select holdfast.queue_limits()")
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await expectDepth("stored and finished")
+        let last = try await database.int("select max(id) from holdfast.jobs")
+        _ = try await operations.cancel(JobID(Int64(last)))
+        try await expectDepth("cancelled")
+        try await operations.retry(JobID(Int64(last)))
+        try await expectDepth("run again")
+        _ = try await submitBySQL("key => 'k', value => 'v'")
+        _ = try await postgresError { try await database.run("select holdfast.submit('k', 'v'), 1 / (random() * 0)") }
+        try await expectDepth("submitted by SQL")
+        _ = try await database.run("select holdfast.queue_limits()")
+        try await expectDepth("brought up to date")
+        #expect(try await database.int("select count(*) from holdfast.queue_changes") == 0)
+        // A queue without a limit costs nothing.
+        _ = try await submissions.submit(try job("k") { $0.queue = "other" })
+        #expect(try await database.int("select count(*) from holdfast.queue_changes") == 0)
     }
 
     @Test
     func `a repeat of what is stored is answered, however full its queue is`() async throws {
-        try await database.run("select holdfast.limit_queue('default', 1, null)")
+        try await QueueOperations(pool: database.pool).limit("default", jobs: 1, line: nil)
         let submissions = submissions
         let new = try job("k") { $0.idempotencyKey = "once" }
         let first = try await submissions.submit(new)

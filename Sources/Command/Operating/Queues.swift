@@ -66,8 +66,9 @@ struct Queues: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Set how many unfinished jobs a queue may have, and any key in it.",
             discussion: """
-                What is beyond is refused when it is submitted. A limit that is not given is none. Depths are counted each \
-                second: what several intakes take in between may pass a limit.
+                What is beyond is refused when it is submitted. A limit that is not given is none. It may be passed by what \
+                several intakes are storing at the same moment. The jobs that a queue has when it gets a limit are counted \
+                first: with millions of them that takes seconds.
                 """
         )
 

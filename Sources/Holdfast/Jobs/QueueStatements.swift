@@ -98,10 +98,16 @@ enum QueueStatements {
         ]
     )
 
-    /// The limits of queues that have any, and how many unfinished jobs those have.
+    /// The limits of queues that have any.
     static let limits = Statement(
         name: "queue_limits",
-        sql: "select name, job_limit, line_limit, depth from holdfast.queue_limits()"
+        sql: "select name, job_limit, line_limit from holdfast.queue_limits()"
+    )
+
+    /// How many unfinished jobs queues with a limit have; of those that are not counted yet, none.
+    static let depths = Statement(
+        name: "queue_depths",
+        sql: "select u.queue, coalesce(holdfast.queue_depth(u.queue), 0) from unnest($1::text[]) as u(queue)"
     )
 
     /// How many unfinished jobs keys have in line, counted up to a limit.

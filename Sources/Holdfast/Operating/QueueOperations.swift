@@ -65,12 +65,20 @@ package struct QueueOperations: Sendable {
     }
 
     /// Sets how many unfinished jobs a queue may have, and any key in it; `nil` for any number.
+    ///
+    /// A limit of the queue holds once its jobs are counted. That is done here; or, if somebody who did not know of the
+    /// limit is still storing some, by a worker as soon as those are stored.
     package func limit(_ queue: String, jobs: Int?, line: Int?) async throws {
         _ = try await pool.execute(
             OperationStatements.limit,
-            [.text(queue), .int32(jobs.map { Int32($0) }), .int32(line.map { Int32($0) })],
+            [.text(queue), .int32(jobs.map { Int32(clamping: $0) }), .int32(line.map { Int32(clamping: $0) })],
             within: deadline
         )
+        for _ in 0..<20 {
+            let left = try await pool.execute(OperationStatements.count, [], within: .seconds(300))[0]
+            guard try left.decode(Int.self, at: 0) > 0 else { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     /// What is out of line in the queue, the first thousand; it looks at every line and job.
@@ -102,6 +110,7 @@ private enum OperationStatements {
     static let pause = Statement(name: "pause", sql: "select holdfast.pause($1)")
     static let resume = Statement(name: "resume", sql: "select holdfast.resume($1)")
     static let limit = Statement(name: "limit_queue", sql: "select holdfast.limit_queue($1, $2, $3)")
+    static let count = Statement(name: "count_queues", sql: "select holdfast.count_queues()")
     static let doctor = Statement(
         name: "doctor",
         sql: "select problem, lock_key, job_id, detail from holdfast.doctor() limit 1000"

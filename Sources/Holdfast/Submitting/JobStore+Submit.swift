@@ -19,7 +19,6 @@ extension JobStore {
             batch.contains { $0.idempotencyKey != nil }
             ? try await storeOnce(batch) : try await enqueue(batch).map { .success($0) }
         for (index, receipt) in zip(accepted, receipts) { results[index] = receipt }
-        limits.stored(zip(batch, receipts).filter { (try? $1.get().isNew) == true }.map(\.0.queue))
         return results.compactMap { $0 }
     }
 
@@ -34,11 +33,8 @@ extension JobStore {
         for (index, refusal) in try await refusals(jobs, limits).enumerated() {
             if case .failure(let refusal) = refusal { throw BatchRefusal(index: index, refusal: refusal) }
         }
-        let receipts =
-            jobs.contains { $0.idempotencyKey != nil }
+        return jobs.contains { $0.idempotencyKey != nil }
             ? try await storeOnce(jobs, wholly: true).map { try $0.get() } : try await enqueue(jobs)
-        limits.stored(zip(jobs, receipts).filter(\.1.isNew).map(\.0.queue))
-        return receipts
     }
 
     /// Those of some keys whose lines another transaction has locked.
@@ -58,10 +54,10 @@ extension JobStore {
     ) async throws -> [Result<JobReceipt, SubmissionRefusal>?] {
         var results = [Result<JobReceipt, SubmissionRefusal>?](repeating: nil, count: jobs.count)
         let known = try await limits.current(pool, within: deadline)
-        guard !known.isEmpty else { return results }
+        guard jobs.contains(where: { known[$0.queue] != nil }) else { return results }
         // One that was stored before is no more to store, however full its queue is.
         let stored = try await storedBefore(jobs)
-        var depths = known.mapValues(\.depth)
+        var depths = try await depths(of: Set(jobs.map(\.queue)).filter { known[$0]?.jobs != nil })
         var lines = try await lineDepths(jobs, known)
         for (index, job) in jobs.enumerated() {
             guard let limit = known[job.queue], stored[index] == nil else { continue }
@@ -92,6 +88,16 @@ extension JobStore {
             stored[index] = try .known(row, jobs[index])
         }
         return stored
+    }
+
+    /// How many unfinished jobs queues have.
+    private func depths(of queues: Set<String>) async throws -> [String: Int] {
+        guard !queues.isEmpty else { return [:] }
+        var depths: [String: Int] = [:]
+        for row in try await pool.execute(QueueStatements.depths, [.texts(Array(queues))], within: deadline) {
+            depths[try row.decode(String.self, at: 0)] = try row.decode(Int.self, at: 1)
+        }
+        return depths
     }
 
     /// How many jobs the keys have in line whose queue has a limit for that.

@@ -1,16 +1,14 @@
 import Postgres
-import Redlock
 import Synchronization
 
-/// What queues may still take, as one process knows it.
+/// The limits of queues, as one process knows them.
 ///
-/// Depths are counted again after a second, and what this process stores in between is added: what others store
-/// meanwhile may pass a limit.
+/// They are read again after a second. How many jobs a queue has is asked before each batch that has jobs for a queue with a
+/// limit, and for no other: so a limit is passed by what is being stored at the same moment at most.
 final class QueueLimits: Sendable {
     struct Limit: Sendable {
-        var jobs: Int?
-        var line: Int?
-        var depth: Int
+        let jobs: Int?
+        let line: Int?
     }
 
     private static let lifetime: Duration = .seconds(1)
@@ -24,18 +22,10 @@ final class QueueLimits: Sendable {
         for row in try await pool.execute(QueueStatements.limits, [], within: deadline) {
             read[try row.decode(String.self, at: 0)] = Limit(
                 jobs: try row.decodeIfPresent(Int.self, at: 1),
-                line: try row.decodeIfPresent(Int.self, at: 2),
-                depth: try row.decode(Int.self, at: 3)
+                line: try row.decodeIfPresent(Int.self, at: 2)
             )
         }
         state.withLock { $0 = (read, .now + Self.lifetime) }
         return read
-    }
-
-    /// Adds jobs that were stored.
-    func stored(_ queues: [String]) {
-        state.withLock { state in
-            for queue in queues { state.limits[queue]?.depth += 1 }
-        }
     }
 }

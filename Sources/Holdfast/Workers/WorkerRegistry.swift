@@ -212,6 +212,11 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(WorkerStatements.sealHistory, [.int32(Int32(limit))])[0].decode(Int.self, at: 0)
     }
 
+    /// Counts the jobs of queues that have got a limit.
+    package func countQueues() async throws {
+        _ = try await pool.execute(WorkerStatements.countQueues, [], within: .seconds(60))
+    }
+
     /// Makes the partitions of the next days.
     package func makePartitions() async throws { _ = try await pool.execute(WorkerStatements.makePartitions) }
 

@@ -102,5 +102,7 @@ enum WorkerStatements {
 
     static let sealHistory = Statement(name: "seal_history", sql: "select holdfast.seal_history($1)")
 
+    static let countQueues = Statement(name: "count_queues", sql: "select holdfast.count_queues()")
+
     static let makePartitions = Statement(name: "make_partitions", sql: "select holdfast.make_partitions(7)")
 }

@@ -17,6 +17,8 @@ extension Worker {
     private static let promotionLimit = 1000
     /// How often the history is sealed.
     private static let sealInterval: Duration = .seconds(2)
+    /// How often it is looked whether a queue has got a limit.
+    private static let countInterval: Duration = .seconds(2)
     /// How often partitions are made and dropped, and expired keys forgotten; and after a failure.
     private static let tidyInterval: (usual: Duration, retry: Duration) = (.seconds(3600), .seconds(60))
 
@@ -43,6 +45,9 @@ extension Worker {
                 await each(Self.sealInterval, warning: "History not sealed") {
                     while try await registry.sealHistory() > 0 {}
                 }
+            }
+            group.addTask { [self] in
+                await each(Self.countInterval, warning: "Queues not counted") { try await registry.countQueues() }
             }
             let (usual, retry) = Self.tidyInterval
             group.addTask { [self] in
