@@ -53,12 +53,19 @@ create index jobs_line on holdfast.jobs (lock_key, place) where place is not nul
 create index jobs_inbox on holdfast.jobs (lock_key, run_at, id) where place is null;
 create index jobs_due on holdfast.jobs (run_at, id) where place is null;
 create index jobs_cancel on holdfast.jobs (id) where cancel_requested_at is not null;
+create index jobs_moved on holdfast.jobs (lock_key, (- id)) where place is distinct from id;
+create index jobs_retrying on holdfast.jobs (id) where attempt > 0;
 
 comment on table holdfast.jobs is 'Unfinished jobs, and no others.';
 comment on index holdfast.jobs_line is 'The jobs of a key that are in line, in order.';
 comment on index holdfast.jobs_inbox is 'The jobs of a key that are not in line yet: an enqueue asks whether any of them is due.';
 comment on index holdfast.jobs_due is 'The jobs that are not in line yet, the first that is due first.';
 comment on index holdfast.jobs_cancel is 'The jobs that are to be cancelled.';
+comment on index holdfast.jobs_moved is
+    'For the list of a key''s jobs by number: those whose place says nothing of it, as they did not join their line at once. '
+    'The others are found by jobs_line. It has the number''s negative: a list in that order can be read along this index, and '
+    'not along the primary key, in which a few such jobs of a busy key would be looked for among all of its jobs.';
+comment on index holdfast.jobs_retrying is 'For the list of jobs that are to run again.';
 comment on column holdfast.jobs.id is 'The job''s number. Of a job that joins its line at once it is the place too.';
 comment on column holdfast.jobs.place is
     'Its place in its line: drawn under the line''s lock, lower runs earlier. Null until it has joined the line: it is '
@@ -72,8 +79,9 @@ comment on column holdfast.jobs.run_at is 'When it joins its line, at the earlie
 comment on column holdfast.jobs.duration_ms is 'How long the task is declared to take, in ms; lockAndSet''s simulated job takes just that.';
 comment on column holdfast.jobs.lock_ttl_ms is 'Time to live of its lock on each node, in ms; a hold is extended while the task runs.';
 comment on column holdfast.jobs.timeout_ms is
-    'How long an attempt may run, in ms; null: its declared duration, and the worker''s grace.';
-comment on column holdfast.jobs.attempt is 'Attempts that were begun and did not succeed.';
+    'How long an attempt''s task may run, in ms, counted from when the task starts and not from when its lock was had: after '
+    'that it is cancelled, and the attempt ends as overrun. Null: duration_ms, and the worker''s grace (30 s by default).';
+comment on column holdfast.jobs.attempt is 'Attempts that were begun, ended and count: not those that an outage kept from running.';
 comment on column holdfast.jobs.max_attempts is 'After that many it is failed.';
 comment on column holdfast.jobs.last_error is 'Why the last attempt did not succeed, at most 2,000 characters.';
 comment on column holdfast.jobs.submitted_at is 'When it was stored, by the database''s clock.';
@@ -124,7 +132,8 @@ comment on column holdfast.key_lines.ready_at is 'When it last became ready. It 
 comment on column holdfast.key_lines.head_place is
     'No unfinished job of the line has a lower place: a search begins here, past all that is dead.';
 comment on column holdfast.key_lines.held_by is 'The worker that has claimed it; null when it is free.';
-comment on column holdfast.key_lines.fence is 'The number of its last claim; the fences of that claim''s jobs are higher.';
+comment on column holdfast.key_lines.fence is
+    'The number of its last claim, from the same sequence as the fences of that claim''s jobs, which are higher.';
 comment on column holdfast.key_lines.claimed_at is 'When it was last claimed.';
 comment on column holdfast.key_lines.waiting_since is 'Since when a foreign holder of the lock has kept its head out; null otherwise.';
 
@@ -161,13 +170,13 @@ create index finished_jobs_key on holdfast.finished_jobs (lock_key, id);
 -- Of blocks: rows arrive nearly in the order of time, and a write costs next to nothing more.
 create index finished_jobs_finished_at on holdfast.finished_jobs using brin (finished_at)
     with (pages_per_range = 32, autosummarize = on);
-create index finished_jobs_failed on holdfast.finished_jobs (id) where state = 'failed';
+create index finished_jobs_failed on holdfast.finished_jobs (id) where state <> 'succeeded';
 
-comment on table holdfast.finished_jobs is 'Jobs that are over, by day of their end (UTC).';
+comment on table holdfast.finished_jobs is 'Jobs that are over; a partition for each day of their end (UTC).';
 comment on index holdfast.finished_jobs_id is 'A job by its number.';
 comment on index holdfast.finished_jobs_key is 'The finished jobs of a key.';
 comment on index holdfast.finished_jobs_finished_at is 'For the throughput and the timeline.';
-comment on index holdfast.finished_jobs_failed is 'For the list of failed jobs.';
+comment on index holdfast.finished_jobs_failed is 'For the lists of failed and of cancelled jobs.';
 comment on column holdfast.finished_jobs.id is 'As in jobs.';
 comment on column holdfast.finished_jobs.lock_key is 'As in jobs.';
 comment on column holdfast.finished_jobs.kind is 'As in jobs.';
@@ -178,19 +187,63 @@ comment on column holdfast.finished_jobs.run_at is 'As in jobs.';
 comment on column holdfast.finished_jobs.duration_ms is 'As in jobs.';
 comment on column holdfast.finished_jobs.lock_ttl_ms is 'As in jobs.';
 comment on column holdfast.finished_jobs.timeout_ms is 'As in jobs.';
-comment on column holdfast.finished_jobs.attempt is 'Attempts that it took, the last one included.';
+comment on column holdfast.finished_jobs.attempt is 'How many attempts were begun, the last one included; 0 when it was cancelled before.';
 comment on column holdfast.finished_jobs.max_attempts is 'As in jobs.';
 comment on column holdfast.finished_jobs.state is 'succeeded, failed or cancelled.';
-comment on column holdfast.finished_jobs.error is 'Why it failed, at most 2,000 characters.';
-comment on column holdfast.finished_jobs.fence is 'The fence of its last attempt.';
-comment on column holdfast.finished_jobs.worker_id is 'The worker of its last attempt.';
+comment on column holdfast.finished_jobs.error is
+    'Why it failed, at most 2,000 characters; of one that was cancelled while it waited, why its last attempt had failed.';
+comment on column holdfast.finished_jobs.fence is 'The fence of its last attempt; null when it was cancelled while it waited.';
+comment on column holdfast.finished_jobs.worker_id is 'The worker of its last attempt; null when it was cancelled while it waited.';
 comment on column holdfast.finished_jobs.submitted_at is 'As in jobs.';
-comment on column holdfast.finished_jobs.started_at is 'When its last attempt''s lock was acquired.';
+comment on column holdfast.finished_jobs.started_at is
+    'When its last attempt had its lock; or, if it shared the hold of jobs before it, when its part of that began. It is '
+    'counted from the acquisition as the history has it. Null when it was never begun.';
 comment on column holdfast.finished_jobs.finished_at is 'When it was settled, by the database''s clock.';
 comment on column holdfast.finished_jobs.metadata is 'As in jobs.';
 comment on column holdfast.finished_jobs.traceparent is 'As in jobs.';
 comment on column holdfast.finished_jobs.progress is 'As in jobs.';
 comment on column holdfast.finished_jobs.progress_note is 'As in jobs.';
+
+-- Numbers and times ----------------------------------------------------------------------------------------------
+
+create table holdfast.drawn_numbers (
+    at       timestamptz not null,
+    job_id   bigint      not null,
+    event_id bigint      not null,
+    constraint drawn_numbers_pkey primary key (at)
+);
+create index drawn_numbers_job on holdfast.drawn_numbers (job_id);
+create index drawn_numbers_event on holdfast.drawn_numbers (event_id);
+comment on table holdfast.drawn_numbers is
+    'Which numbers of jobs and of events had been drawn by when, about a row an hour: a job, or an event, with a higher number '
+    'came later. So what is asked for by number is looked for in a few partitions, and not in all.';
+comment on column holdfast.drawn_numbers.at is 'When it was noted, by the database''s clock.';
+comment on column holdfast.drawn_numbers.job_id is 'The highest number of a job that had been drawn then.';
+comment on column holdfast.drawn_numbers.event_id is 'The highest number of an event of the lock history that had been drawn then.';
+
+create function holdfast.job_since(job_id bigint) returns timestamptz language sql stable as $$
+    select coalesce((
+        select n.at - interval '1 day'
+        from holdfast.drawn_numbers n
+        where n.job_id < job_since.job_id
+        order by n.job_id desc, n.at desc
+        limit 1), '-infinity')
+$$;
+comment on function holdfast.job_since(bigint) is
+    'A time before which a job with such a number, or a higher one, cannot have come; the day is for a clock that was set. '
+    'Example: select holdfast.job_since(42);';
+
+create function holdfast.event_since(event_id bigint) returns timestamptz language sql stable as $$
+    select coalesce((
+        select n.at - interval '1 day'
+        from holdfast.drawn_numbers n
+        where n.event_id < event_since.event_id
+        order by n.event_id desc, n.at desc
+        limit 1), '-infinity')
+$$;
+comment on function holdfast.event_since(bigint) is
+    'A time before which an event with such a number, or a higher one, cannot have happened: events are written a moment '
+    'after they happened, and a day is more than any delay. Example: select holdfast.event_since(42);';
 
 -- Queues ---------------------------------------------------------------------------------------------------------
 

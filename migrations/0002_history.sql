@@ -59,7 +59,8 @@ create index lock_history_job on holdfast.lock_history (job_id, at);
 create index lock_history_id on holdfast.lock_history using brin (id) with (pages_per_range = 16, autosummarize = on);
 create index lock_history_at on holdfast.lock_history using brin (at) with (pages_per_range = 32, autosummarize = on);
 
-comment on table holdfast.lock_history is 'What happened to every lock; rows are only ever added. By day (UTC).';
+comment on table holdfast.lock_history is
+    'What happened to every lock; rows are only ever added. A partition for each day (UTC). holdfast.events shows it for people.';
 comment on index holdfast.lock_history_key is 'The events of a key, by time.';
 comment on index holdfast.lock_history_job is 'The events of a job, by time.';
 comment on index holdfast.lock_history_id is 'The events after a number: for sealing, and for those who listen.';
@@ -68,17 +69,21 @@ comment on column holdfast.lock_history.id is 'Rises with each row written; draw
 comment on column holdfast.lock_history.at is
     'By the database''s clock, less the event''s age. Never before an acquisition, never after a release: intervals '
     'between the two are parts of the true holds.';
-comment on column holdfast.lock_history.job_id is 'The job whose attempt it was; of a hold that served several, the first.';
+comment on column holdfast.lock_history.job_id is
+    'The job whose attempt it was; of a hold that served several, the first. Null of a line that was rescued while none ran.';
 comment on column holdfast.lock_history.fence is 'The attempt''s fence.';
 comment on column holdfast.lock_history.worker_id is 'The worker of the attempt.';
-comment on column holdfast.lock_history.waited_us is 'From the first try for the lock to its acquisition, in microseconds.';
+comment on column holdfast.lock_history.waited_us is
+    'Of an acquisition: how long it took from the first try for the lock, in microseconds.';
 comment on column holdfast.lock_history.held_us is
-    'Of an end: from the acquisition, or from the end of the job before in the same hold, on the worker''s monotonic clock, '
-    'in microseconds.';
+    'Of an end, or an extension: how long the job had the lock until then, in microseconds on the worker''s monotonic clock; '
+    'counted from the acquisition, or, in a hold that served several jobs, from the end of the job before.';
 comment on column holdfast.lock_history.attempt is 'Which attempt of the job, from 1.';
-comment on column holdfast.lock_history.validity_us is 'Validity left once the nodes had answered, in microseconds.';
+comment on column holdfast.lock_history.validity_us is
+    'Of an acquisition or an extension: for how long the lock could be relied on from then, in microseconds. Of lost: what of '
+    'that was left when the task was cancelled.';
 comment on column holdfast.lock_history.node_set is 'Which lock nodes the votes are of: see node_sets.';
-comment on column holdfast.lock_history.event is 'See the type.';
+comment on column holdfast.lock_history.event is 'What happened: \dT+ holdfast.lock_event says what each means.';
 comment on column holdfast.lock_history.lock_key is 'The key; its lock is locks:{key}.';
 comment on column holdfast.lock_history.token_digest is
     'Of an acquisition: the first 8 bytes of the SHA-256 of what was stored under the lock on the nodes.';
@@ -139,12 +144,18 @@ begin
             made := made + 1;
         end loop;
     end loop;
+    insert into holdfast.drawn_numbers (at, job_id, event_id)
+    select clock_timestamp(), case when j.is_called then j.last_value else 0 end,
+           case when h.is_called then h.last_value else 0 end
+    from holdfast.jobs_id_seq j
+    cross join holdfast.lock_history_id_seq h
+    where not exists (select from holdfast.drawn_numbers n where n.at > clock_timestamp() - interval '30 minutes');
     return made;
 end
 $$;
 comment on function holdfast.make_partitions(integer, integer) is
     'Makes the daily partitions from so many days back to so many ahead (UTC), those that are missing; returns how many it '
-    'made. Example: select holdfast.make_partitions(7);';
+    'made. It notes which numbers have been drawn, too: see drawn_numbers. Example: select holdfast.make_partitions(7);';
 
 select holdfast.make_partitions(7);
 
@@ -206,17 +217,21 @@ language sql stable as $$
     -- Those jobs that have come to run: the first, and each to which all before it passed the hold on. All, because those
     -- that a hold came to no more may pass on the next one, which names them again. An attempt ends within 8 days, as none
     -- may run longer than 7.
+    --
+    -- An acquisition is recorded at its true time or somewhat later, an end somewhat earlier, and by how much differs from
+    -- one call of a settle to the next. So a part begins so long after the acquisition as the parts before it took, by the
+    -- worker's monotonic clock: never before its true beginning. It ends no earlier than the part before it, and one that
+    -- took less than the clocks differ by is empty.
     select s.ordinal::integer, s.job_id, s.fence,
-           -- Over a slow way to the database, an end may be recorded as if it had been somewhat earlier: never before the
-           -- hold's beginning, and so is a beginning never before the end of the job before.
            case when s.ordinal = 1 then hold.at
-                else greatest(s.at - s.held_us * interval '1 microsecond', s.passed_at) end,
-           s.at, s.event, coalesce(s.attempt, case when s.ordinal = 1 then hold.attempt end), s.held_us, s.outcome, s.reason
+                else least(greatest(hold.at + s.before_us * interval '1 microsecond', s.passed_at), s.ended_at) end,
+           s.ended_at, s.event, coalesce(s.attempt, case when s.ordinal = 1 then hold.attempt end), s.held_us, s.outcome,
+           s.reason
     from (
-        select j.ordinal, j.job_id, j.fence, e.at, e.event, e.attempt, e.held_us, e.outcome, e.reason,
-               bool_and(coalesce(e.event = 'passed', false)) over (
-                   order by j.ordinal rows between unbounded preceding and 1 preceding) as was_reached,
-               lag(e.at) over (order by j.ordinal) as passed_at
+        select j.ordinal, j.job_id, j.fence, e.event, e.attempt, e.held_us, e.outcome, e.reason,
+               case when e.at is not null then max(e.at) over (order by j.ordinal) end as ended_at,
+               bool_and(coalesce(e.event = 'passed', false)) over before as was_reached,
+               max(e.at) over before as passed_at, coalesce(sum(e.held_us) over before, 0) as before_us
         from unnest(coalesce(hold.jobs, array[hold.job_id]), coalesce(hold.fences, array[hold.fence])) with ordinality
             as j(job_id, fence, ordinal)
         left join lateral (
@@ -227,12 +242,32 @@ language sql stable as $$
                 -- Known when this is planned, if the caller knows it: then a few partitions are looked at, and not all.
                 and h.at >= since and h.at <= until
             order by h.at, h.id
-            limit 1) e on true) s
+            limit 1) e on true
+        window before as (order by j.ordinal rows between unbounded preceding and 1 preceding)) s
     where s.ordinal = 1 or s.was_reached
 $$;
 comment on function holdfast.served_by(holdfast.lock_history, timestamptz, timestamptz) is
     'The jobs that a hold has served, in order, and from when to when: given the row of its acquisition, and a span of time '
     'that all of it is in. ended_at is null while the last of them runs, or when its worker died.';
+
+create function holdfast.hold_serving(key text, fence bigint, ended_at timestamptz, since timestamptz, until timestamptz)
+returns setof holdfast.lock_history language sql stable as $$
+    -- The last acquisitions are looked at, by the index, and never all of a busy key's.
+    select l.*
+    from (
+        select h.*
+        from holdfast.lock_history h
+        where h.lock_key = key and h.event = 'acquired' and h.at <= ended_at and h.at >= ended_at - interval '8 days'
+            and h.at >= since and h.at <= until
+        order by h.at desc
+        limit 8) l
+    where hold_serving.fence = any (coalesce(l.fences, array[l.fence]))
+    order by l.at desc
+    limit 1
+$$;
+comment on function holdfast.hold_serving(text, bigint, timestamptz, timestamptz, timestamptz) is
+    'The acquisition of the hold that an attempt had, given its key and fence, and a time at which it had ended or was over: '
+    'its own one, or that of a job whose hold was passed on to it. It is looked for in a span of time that keeps the look short.';
 
 create function holdfast.extended_until(hold holdfast.lock_history, since timestamptz, until timestamptz)
 returns table (valid_until timestamptz) language sql stable as $$
@@ -278,5 +313,67 @@ returns table (job_id bigint, fence bigint, attempt integer, worker_id bigint, b
     where line.held_by is not null and s.ended_at is null
 $$;
 comment on function holdfast.current_hold(holdfast.key_lines, timestamptz) is
-    'The job that runs on a line, and its hold: what "running" means; and the jobs that the hold may serve, if these are several. No row when none runs, or its end is recorded. What is '
-    'given as `since` is before any claim that is held now, and keeps the look short.';
+    'The job that runs on a line, and its hold: what "running" means; and the jobs that the hold may serve, if these are '
+    'several. No row when none runs, or its end is recorded. What is given as `since` is before any claim that is held now, '
+    'and keeps the look short.';
+
+create function holdfast.running(line holdfast.key_lines)
+returns table (job_id bigint, fence bigint, attempt integer, worker_id bigint, began_at timestamptz, valid_until timestamptz,
+               votes smallint[], node_set integer, jobs bigint[])
+language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    since constant timestamptz := line.claimed_at - interval '1 minute';
+begin
+    if line.held_by is not null then
+        return query select * from holdfast.current_hold(line, since);
+    end if;
+end
+$$;
+comment on function holdfast.running(holdfast.key_lines) is
+    'As current_hold, of one line: planned each time for the days since its claim, and for no others. '
+    'Example: select c.* from holdfast.key_lines k cross join lateral holdfast.running(k) c where k.lock_key = ''demo'';';
+
+-- Jobs as they are shown -----------------------------------------------------------------------------------------
+
+create function holdfast.shown(job holdfast.jobs, fence bigint, began_at timestamptz) returns setof holdfast.finished_jobs
+language sql stable as $$
+    select job.id, job.lock_key, job.kind, job.value, job.queue, job.priority, job.run_at, job.duration_ms, job.lock_ttl_ms,
+           job.timeout_ms, job.attempt + case when fence is not null then 1 else 0 end, job.max_attempts,
+           case when fence is not null then 'running' when job.attempt > 0 then 'retrying'
+                when job.place is null and job.run_at > now() then 'scheduled' else 'queued' end,
+           job.last_error, fence, null::bigint, job.submitted_at, began_at, null::timestamptz, job.metadata,
+           job.traceparent, job.progress, job.progress_note
+$$;
+comment on function holdfast.shown(holdfast.jobs, bigint, timestamptz) is
+    'An unfinished job in the form of a finished one, with its state: scheduled, queued, retrying, or running, if the fence '
+    'and the beginning of an attempt are given that lasts.';
+
+create function holdfast.find_job(job_id bigint) returns setof holdfast.finished_jobs
+language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    since timestamptz;
+    until timestamptz;
+begin
+    return query
+        select s.*
+        from holdfast.jobs j
+        left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null and j.place is not null
+        left join lateral holdfast.running(k) c on c.job_id = j.id
+        cross join lateral holdfast.shown(j, c.fence, c.began_at) s
+        where j.id = find_job.job_id;
+    if found then return; end if;
+    -- It leaves jobs and enters finished_jobs in one transaction, and one snapshot is read here. Most end soon.
+    since := holdfast.job_since(find_job.job_id);
+    until := since + interval '4 days';
+    return query
+        select f.* from holdfast.finished_jobs f
+        where f.id = find_job.job_id and f.finished_at >= since and f.finished_at < until;
+    if found then return; end if;
+    return query select f.* from holdfast.finished_jobs f where f.id = find_job.job_id and f.finished_at >= until;
+end
+$$;
+comment on function holdfast.find_job(bigint) is
+    'A job, finished or not, in the form of a finished one; finished_at is null while it is not. No row when there is none. '
+    'Example: select * from holdfast.find_job(42);';

@@ -150,6 +150,94 @@ $$;
 comment on function holdfast.queue_limits() is
     'The limits of queues that have any. It brings their depths up to date, too: the intake calls it each second.';
 
+-- Kinds that nobody takes -----------------------------------------------------------------------------------------
+
+create function holdfast.unserved_kinds() returns table (queue text, kind text, since timestamptz) language plpgsql stable
+set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+begin
+    return query
+        with recursive ready as (
+            -- From one pair to the next by the index of lines that are ready: never over all lines of a pair.
+            (select k.queue, k.kind
+            from holdfast.key_lines k
+            where k.held_by is null and k.turn is not null
+            order by k.queue, k.kind
+            limit 1)
+            union all
+            select n.queue, n.kind
+            from ready r
+            cross join lateral (
+                select k.queue, k.kind
+                from holdfast.key_lines k
+                where k.held_by is null and k.turn is not null and (k.queue, k.kind) > (r.queue, r.kind)
+                order by k.queue, k.kind
+                limit 1) n)
+        select r.queue, r.kind, f.ready_at
+        from ready r
+        -- Of the line whose turn is next, in the order of priorities: it has waited about longest.
+        cross join lateral (
+            select k.ready_at
+            from holdfast.key_lines k
+            where k.held_by is null and k.turn is not null and k.queue = r.queue and k.kind = r.kind
+            order by k.queue, k.kind, k.priority, k.turn
+            limit 1) f
+        where not exists (
+            select from holdfast.live_workers w where r.queue = any (w.queues) and r.kind = any (w.kinds))
+        limit 100;
+end
+$$;
+comment on function holdfast.unserved_kinds() is
+    'The queues and kinds of lines that are ready and that no live worker takes, and about since when; 100 at most. '
+    'Example: select * from holdfast.unserved_kinds();';
+
+create function holdfast.queue_counts(queue text default null)
+returns table (name text, paused_at timestamptz, job_limit integer, line_limit integer, depth bigint, scheduled bigint,
+               ready bigint, running bigint, oldest_wait_ms bigint, served_wait_ms bigint, unserved jsonb)
+language plpgsql stable set enable_seqscan = on set jit = off as $$
+#variable_conflict use_column
+begin
+    -- One reading of the jobs, and one of the lines, however many queues there are: from end to end, as most are counted.
+    return query
+        select name, q.paused_at, q.job_limit, q.line_limit, coalesce(j.depth, 0), coalesce(j.scheduled, 0),
+               coalesce(l.ready, 0)::bigint, coalesce(l.running, 0)::bigint, l.oldest_wait_ms, l.served_wait_ms, l.unserved
+        from (
+            select n.queue as name, count(*) as depth,
+                   count(*) filter (where n.place is null and n.run_at > now()) as scheduled
+            from holdfast.jobs n
+            where queue_counts.queue is null or n.queue = queue_counts.queue
+            group by n.queue) j
+        full join (
+            select *
+            from holdfast.queues s
+            where queue_counts.queue is null or s.name = queue_counts.queue) q using (name)
+        left join (
+            select k.queue as name, sum(k.ready) as ready, sum(k.running) as running, max(k.wait_ms) as oldest_wait_ms,
+                   max(k.wait_ms) filter (where k.is_served) as served_wait_ms,
+                   jsonb_agg(jsonb_build_object('kind', k.kind, 'lines', k.ready, 'oldestWaitMs', k.wait_ms) order by k.ready desc, k.kind)
+                       filter (where k.place <= 20 and k.ready > 0 and not k.is_served) as unserved
+            from (
+                select g.*, row_number() over (partition by g.queue, g.is_served order by g.ready desc, g.kind) as place
+                from (
+                    select c.*, exists (
+                        select from holdfast.live_workers w where c.queue = any (w.queues) and c.kind = any (w.kinds)) as is_served
+                    from (
+                        select i.queue, i.kind, count(*) filter (where i.held_by is null and i.turn is not null) as ready,
+                               count(*) filter (where i.held_by is not null) as running,
+                               (extract(epoch from now() - min(i.ready_at) filter (where i.held_by is null and i.turn is not null))
+                                   * 1000)::bigint as wait_ms
+                        from holdfast.key_lines i
+                        where queue_counts.queue is null or i.queue = queue_counts.queue
+                        group by i.queue, i.kind) c) g) k
+            group by k.queue) l using (name);
+end
+$$;
+comment on function holdfast.queue_counts(text) is
+    'The queues that have jobs, or that an operator has said something of, or one of them: unfinished jobs, those that are '
+    'scheduled, lines that are ready and that run, how long the longest has been ready, of any kind and of those that a live '
+    'worker takes; and for each kind that none takes how many lines are ready, of at most 20. It looks at every unfinished job '
+    'and every line. Example: select * from holdfast.queue_counts();';
+
 -- Jobs -----------------------------------------------------------------------------------------------------------
 
 create function holdfast.move_line(line holdfast.key_lines) returns void language plpgsql as $$
@@ -184,16 +272,18 @@ security definer set search_path = pg_catalog, holdfast, pg_temp as $$
 declare
     job      holdfast.jobs;
     line     holdfast.key_lines;
-    finished text;
+    finished record;
 begin
     loop
         select * into job from holdfast.jobs j where j.id = cancel.job_id;
         if not found then
-            select f.state into finished from holdfast.finished_jobs f where f.id = cancel.job_id;
+            select f.state, f.finished_at into finished from holdfast.find_job(cancel.job_id) f;
             if not found then
                 raise exception 'there is no job %', cancel.job_id using errcode = 'no_data_found';
             end if;
-            return finished;
+            -- Somebody had it run again between the two looks.
+            continue when finished.finished_at is null;
+            return finished.state;
         end if;
         -- The line is locked before its jobs, as everywhere. No part of a run is being settled then.
         line := null;
@@ -204,7 +294,7 @@ begin
         exit when found and (job.place is null or line.lock_key is not null);
     end loop;
     if line.held_by is not null and exists (
-        select from holdfast.current_hold(line) c where c.job_id = job.id or job.id = any (c.jobs))
+        select from holdfast.running(line) c where c.job_id = job.id or job.id = any (c.jobs))
     then
         update holdfast.jobs j
         set cancel_requested_at = coalesce(j.cancel_requested_at, clock_timestamp())
@@ -235,11 +325,13 @@ comment on function holdfast.cancel(bigint) is
     'A finished job stays as it is. Returns the state. Example: select holdfast.cancel(42);';
 
 create function holdfast.retry(job_id bigint) returns void language plpgsql
-security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+security definer set search_path = pg_catalog, holdfast, pg_temp set plan_cache_mode = force_custom_plan as $$
 declare
-    job holdfast.finished_jobs;
+    job   holdfast.finished_jobs;
+    since constant timestamptz := holdfast.job_since(retry.job_id);
 begin
-    delete from holdfast.finished_jobs f where f.id = retry.job_id returning f.* into job;
+    -- Planned for the partitions since it came: it locks no more of them.
+    delete from holdfast.finished_jobs f where f.id = retry.job_id and f.finished_at >= since returning f.* into job;
     if not found then
         perform from holdfast.jobs j where j.id = retry.job_id;
         if found then
@@ -306,9 +398,7 @@ declare
 begin
     select * into job from holdfast.jobs j where j.id = why_waiting.job_id;
     if not found then
-        select f.state, f.finished_at, f.error into finished
-        from holdfast.finished_jobs f
-        where f.id = why_waiting.job_id;
+        select f.state, f.finished_at into finished from holdfast.find_job(why_waiting.job_id) f;
         if not found then
             raise exception 'there is no job %', why_waiting.job_id using errcode = 'no_data_found';
         end if;
@@ -318,7 +408,7 @@ begin
     end if;
     select * into line from holdfast.key_lines k where k.lock_key = job.lock_key;
     if line.held_by is not null and job.place is not null then
-        select c.began_at, c.worker_id into run from holdfast.current_hold(line) c where c.job_id = job.id;
+        select c.began_at, c.worker_id into run from holdfast.running(line) c where c.job_id = job.id;
         if found then
             return query select 'running', 'worker ' || run.worker_id || ' runs it', null::bigint, null::bigint,
                 run.began_at, null::timestamptz;
@@ -484,6 +574,10 @@ returns table (problem text, lock_key text, job_id bigint, detail text) language
     from holdfast.live_workers w
     join holdfast.live_workers o on o.id < w.id and o.lock_nodes <> w.lock_nodes
     where w.lock_nodes <> '{}' and o.lock_nodes <> '{}'
+    union all
+    select 'kind that no live worker takes', null, null, 'kind ' || u.kind || ' of queue ' || u.queue || ', since ' || u.since
+    from holdfast.unserved_kinds() u
+    where u.since < clock_timestamp() - interval '5 minutes'
     union all
     select 'no partition for tomorrow', null, null, p.parent
     from unnest(array['finished_jobs', 'lock_history']) as p(parent)

@@ -25,23 +25,68 @@ comment on view holdfast.events is
     'The lock history for people: its columns in the order in which they are read, and the votes by name. '
     'Example: select * from holdfast.events where lock_key = ''demo'' order by at, id;';
 
-create function holdfast.new_events(after_id bigint, most integer)
+create function holdfast.events_after(
+    after_id bigint, upto_id bigint, most integer, key text default null, job bigint default null)
 returns table (id bigint, lock_key text, job_id bigint, event text, body text)
-language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+language plpgsql stable set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
+declare
+    low   bigint := after_id;
+    high  bigint;
+    since timestamptz;
+    until timestamptz;
+    got   integer;
+    size  bigint := 10000;
 begin
-    return query
-        select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
-        from holdfast.lock_history h
-        -- An event is written a moment after it happened: a day is more than any delay.
-        where h.at > now() - interval '1 day' and h.id > after_id
-        order by h.id
-        limit most;
+    -- Numbers are found by blocks, and sorted then: who is far behind gets a part of them at a time, and not the rest of a
+    -- year for each page. A part that has too few for a page is followed by one twice as long.
+    while most > 0 and low < upto_id loop
+        select n.event_id, n.at + interval '1 day' into high, until
+        from holdfast.drawn_numbers n
+        where n.event_id >= low + size
+        order by n.event_id, n.at
+        limit 1;
+        if high is null or high >= upto_id then
+            high := upto_id;
+            until := 'infinity';
+        end if;
+        since := holdfast.event_since(low + 1);
+        return query
+            select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
+            from holdfast.lock_history h
+            where h.at >= since and h.at <= until and h.id > low and h.id <= high
+                and (events_after.key is null or h.lock_key = events_after.key) and (job is null or h.job_id = job)
+            order by h.id
+            limit most;
+        get diagnostics got = row_count;
+        most := most - got;
+        low := high;
+        size := size * 2;
+    end loop;
 end
 $$;
-comment on function holdfast.new_events(bigint, integer) is
-    'Recent events with a higher number, in order, so many at most; the intake tells its listeners. '
-    'Example: select * from holdfast.new_events(0, 10);';
+comment on function holdfast.events_after(bigint, bigint, integer, text, bigint) is
+    'Events with a number above one and up to another, in their order, so many at most; of a key or a job only, if one is '
+    'given. The intake tells its listeners. Example: select * from holdfast.events_after(0, 1000, 10);';
+
+create function holdfast.last_event() returns bigint language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+declare
+    span  interval;
+    since timestamptz;
+    last  bigint;
+begin
+    -- The latest events are in the last of these times that have any: a day is not read to find them.
+    foreach span in array array['5 seconds', '1 minute', '1 hour', '1 day']::interval[] loop
+        since := now() - span;
+        select max(h.id) into last from holdfast.lock_history h where h.at >= since;
+        exit when last is not null;
+    end loop;
+    return coalesce(last, (select max(n.event_id) from holdfast.drawn_numbers n), 0);
+end
+$$;
+comment on function holdfast.last_event() is
+    'A number that the events of the last day have at most, and later ones do not: the highest of them, if there are any. '
+    'Example: select holdfast.last_event();';
 
 -- Holds ----------------------------------------------------------------------------------------------------------
 
@@ -93,7 +138,7 @@ comment on function holdfast.holders_between(text, timestamptz, timestamptz) is
     'The holds of a key that had a part in a span of time, its end not included. '
     'Example: select * from holdfast.holders_between(''demo'', now() - interval ''1 hour'', now()) order by acquired_at;';
 
-create function holdfast.holds_now()
+create function holdfast.holds_now(after_key text default null, most integer default null)
 returns table (lock_key text, job_id bigint, attempt integer, worker_id bigint, worker text, fence bigint,
                acquired_at timestamptz, valid_until timestamptz, held_for interval, votes jsonb)
 language plpgsql stable set plan_cache_mode = force_custom_plan as $$
@@ -107,10 +152,14 @@ begin
         from holdfast.key_lines k
         cross join lateral holdfast.current_hold(k, since) c
         left join holdfast.workers w on w.id = c.worker_id
-        where k.held_by is not null;
+        where k.held_by is not null and (after_key is null or k.lock_key > after_key)
+        order by k.lock_key
+        limit most;
 end
 $$;
-comment on function holdfast.holds_now() is 'The rows of current_holds.';
+comment on function holdfast.holds_now(text, integer) is
+    'The rows of current_holds by key: of keys after one, so many at most, if these are given. '
+    'Example: select * from holdfast.holds_now(''demo'', 100);';
 
 create view holdfast.current_holds as
 select lock_key, job_id, attempt, worker_id, worker, fence, acquired_at, valid_until, held_for, votes
@@ -121,24 +170,42 @@ comment on view holdfast.current_holds is
 
 -- Jobs, keys and nodes -------------------------------------------------------------------------------------------
 
+create function holdfast.job_history(job_id bigint, since timestamptz, until timestamptz)
+returns setof holdfast.lock_history language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+begin
+    return query
+        with own as materialized (
+            select h.*
+            from holdfast.lock_history h
+            where h.job_id = job_history.job_id and h.at >= job_history.since and h.at <= job_history.until)
+        select o.*
+        from own o
+        union all
+        -- Under a hold that another job passed on, it has no acquisition of its own.
+        select a.*
+        from (
+            select distinct on (e.fence) e.lock_key, e.fence, e.at
+            from own e
+            where (holdfast.is_end(e.event) or e.event = 'rescued')
+                and not exists (select from own f where f.event = 'acquired' and f.fence = e.fence)
+            order by e.fence, e.at) e
+        cross join lateral holdfast.hold_serving(e.lock_key, e.fence, e.at, job_history.since, job_history.until) a;
+end
+$$;
+comment on function holdfast.job_history(bigint, timestamptz, timestamptz) is
+    'The events of a job in a span of time, and of those holds that other jobs passed on to it the acquisitions. '
+    'Example: select * from holdfast.job_history(42, now() - interval ''1 day'', now()) order by at, id;';
+
 create function holdfast.job_timeline(job_id bigint)
 returns table (at timestamptz, event text, attempt integer, worker_id bigint, fence bigint, waited interval, held interval,
                outcome text, votes text, reason text)
-language plpgsql stable set plan_cache_mode = force_generic_plan as $$
+language plpgsql stable as $$
 #variable_conflict use_column
 declare
-    job   record;
-    since timestamptz := '-infinity';
+    job   holdfast.finished_jobs;
+    since timestamptz := holdfast.job_since(job_timeline.job_id);
 begin
-    select j.lock_key, j.submitted_at, null::timestamptz as finished_at, null::text as state, null::integer as attempt,
-           null::bigint as worker_id, null::bigint as fence, null::text as error
-    into job
-    from holdfast.jobs j
-    where j.id = job_timeline.job_id
-    union all
-    select f.lock_key, f.submitted_at, f.finished_at, f.state, f.attempt, f.worker_id, f.fence, f.error
-    from holdfast.finished_jobs f
-    where f.id = job_timeline.job_id;
+    select * into job from holdfast.find_job(job_timeline.job_id);
     if found then
         -- Nothing happened to it before; the day is for a clock that was set.
         since := job.submitted_at - interval '1 day';
@@ -146,70 +213,68 @@ begin
             null::interval, null::text, null::text, 'key ' || job.lock_key;
     end if;
     return query
-        with own as materialized (
-            select h.*
-            from holdfast.lock_history h
-            where h.job_id = job_timeline.job_id and h.at >= since),
-        -- Under a hold that another job passed on, it has no acquisition of its own: the last one of the key before its
-        -- end is looked for, by the index, from there backwards. A few are looked at, and never all of a busy key's.
-        passed_on as (
-            select a.at, o.attempt, o.fence, a.job_id as first_job, a.worker_id, a.votes, a.node_set
-            from own o
-            cross join lateral (
-                select l.*
-                from (
-                    select h.*
-                    from holdfast.lock_history h
-                    where h.lock_key = o.lock_key and h.event = 'acquired'
-                        and h.at <= o.at and h.at >= o.at - interval '8 days' and h.at >= since
-                    order by h.at desc
-                    limit 8) l
-                where o.fence = any (l.fences)
-                order by l.at desc
-                limit 1) a
-            where holdfast.is_end(o.event)
-                and not exists (select from own f where f.event = 'acquired' and f.fence = o.fence))
-        select e.at, e.event::text, e.attempt, e.worker_id, e.fence, e.waited_us * interval '1 microsecond',
-               e.held_us * interval '1 microsecond', e.outcome, holdfast.votes_text(e.votes, false, e.node_set), e.reason
-        from (
-            select o.at, o.event, o.attempt, o.worker_id, o.fence, o.waited_us, o.held_us, o.outcome, o.votes, o.node_set,
-                   o.reason
-            from own o
-            union all
-            select p.at, 'acquired', p.attempt, p.worker_id, p.fence, null, null, null, p.votes, p.node_set,
-                   'for job ' || p.first_job || ' and those behind it'
-            from passed_on p) e
-        order by e.at, e.fence, array_position(array['waiting', 'acquired', 'extended']::holdfast.lock_event[], e.event);
-    if job.state is not null then
+        with events as materialized (
+            select h.*, case when h.job_id = job_timeline.job_id then h.fence
+                else h.fences[array_position(h.jobs, job_timeline.job_id)] end as own_fence
+            from holdfast.job_history(job_timeline.job_id, since, coalesce(job.finished_at + interval '8 days', 'infinity')) h)
+        select e.at, e.event::text,
+               case when e.job_id = job_timeline.job_id then e.attempt else (
+                   select min(o.attempt) from events o where o.fence = e.own_fence and o.job_id = job_timeline.job_id) end,
+               e.worker_id, e.own_fence,
+               case when e.job_id = job_timeline.job_id then e.waited_us * interval '1 microsecond' end,
+               e.held_us * interval '1 microsecond', e.outcome, holdfast.votes_text(e.votes, false, e.node_set),
+               case when e.job_id = job_timeline.job_id then e.reason
+                   else 'for job ' || e.job_id || ' and those behind it' end
+        from events e
+        order by e.at, e.own_fence, array_position(array['waiting', 'acquired', 'extended']::holdfast.lock_event[], e.event);
+    if job.finished_at is not null then
         return query select job.finished_at, job.state, job.attempt, job.worker_id, job.fence, null::interval,
             null::interval, null::text, null::text, job.error;
     end if;
 end
 $$;
-
 comment on function holdfast.job_timeline(bigint) is
     'All that happened to a job, oldest first, with the verdict of each lock node; of a job under a hold that another passed '
     'on, the acquisition of that hold too. Example: select * from holdfast.job_timeline(42);';
 
--- One reading of the history: joined with itself by a job, it was planned for all pairs of partitions, for a minute.
-create view holdfast.job_attempts as
-select a.job_id, a.attempt, a.lock_key, a.worker_id, a.fence, a.started_at, (a.ends[1]).at as ended_at,
-       case when (a.ends[1]).event in ('refused', 'rescued') then (a.ends[1]).event::text
-            else coalesce((a.ends[1]).outcome, (a.ends[1]).event::text) end as outcome,
-       (a.ends[1]).reason
-from (
-    -- Of a job that another passed its hold on to, its end says when it began.
-    select h.job_id, h.lock_key, h.fence,
-           coalesce(min(h.at) filter (where h.event = 'acquired'),
-                    min(h.at - h.held_us * interval '1 microsecond') filter (where holdfast.is_end(h.event))) as started_at,
-           min(h.attempt) as attempt, min(h.worker_id) as worker_id,
-           -- Of a worker that came back too late, what it wanted to record does not count.
-           array_agg(h order by h.event <> 'refused', h.event = 'rescued', h.at) filter (where h.event <> 'acquired') as ends
-    from holdfast.lock_history h
-    where h.event in ('acquired', 'passed', 'released', 'lost', 'overrun', 'refused', 'rescued')
-    group by h.job_id, h.lock_key, h.fence) a
-where a.started_at is not null;
+create function holdfast.attempts_between(since timestamptz, until timestamptz)
+returns table (job_id bigint, attempt integer, lock_key text, worker_id bigint, fence bigint, started_at timestamptz,
+               ended_at timestamptz, outcome text, reason text) language sql stable as $$
+    -- One reading of the history: joined with itself by a job, it was planned for all pairs of partitions, for a minute.
+    select b.job_id, b.attempt, b.lock_key, b.worker_id, b.fence, b.started_at, (b.ends[1]).at,
+           case when (b.ends[1]).event in ('refused', 'rescued') then (b.ends[1]).event::text
+                else coalesce((b.ends[1]).outcome, (b.ends[1]).event::text) end,
+           (b.ends[1]).reason
+    from (
+        select a.*,
+               -- Of a job that another passed its hold on to, its end says when it began; of one whose worker died then, how
+               -- far the hold had come does.
+               coalesce(a.acquired_at, a.began_at, case when a.was_rescued then (
+                   select s.began_at
+                   from holdfast.hold_serving(a.lock_key, a.fence, a.last_at, since, until) h
+                   cross join lateral holdfast.served_by(h, since, until) s
+                   where s.fence = a.fence) end) as started_at
+        from (
+            select h.job_id, h.lock_key, h.fence, max(h.at) as last_at, bool_or(h.event = 'rescued') as was_rescued,
+                   min(h.at) filter (where h.event = 'acquired') as acquired_at,
+                   min(h.at - h.held_us * interval '1 microsecond') filter (where holdfast.is_end(h.event)) as began_at,
+                   min(h.attempt) as attempt, min(h.worker_id) as worker_id,
+                   -- Of a worker that came back too late, what it wanted to record does not count.
+                   array_agg(h order by h.event <> 'refused', h.event = 'rescued', h.at) filter (where h.event <> 'acquired')
+                       as ends
+            from holdfast.lock_history h
+            where h.event in ('acquired', 'passed', 'released', 'lost', 'overrun', 'refused', 'rescued')
+                and h.at >= since and h.at <= until
+            group by h.job_id, h.lock_key, h.fence) a) b
+    where b.started_at is not null
+$$;
+comment on function holdfast.attempts_between(timestamptz, timestamptz) is
+    'The rows of job_attempts, of events in a span of time. '
+    'Example: select * from holdfast.attempts_between(now() - interval ''1 day'', now()) where job_id = 42;';
 
+create view holdfast.job_attempts as
+select job_id, attempt, lock_key, worker_id, fence, started_at, ended_at, outcome, reason
+from holdfast.attempts_between('-infinity', 'infinity');
 comment on view holdfast.job_attempts is
     'One row for each attempt that had its lock: who ran it, from when to when, with which fence, and how it ended; '
     'ended_at is null while it runs. Example: select * from holdfast.job_attempts where job_id = 42 order by started_at;';
@@ -665,6 +730,9 @@ begin
             busy := busy || old.parent::text;
         end;
     end loop;
+    -- What is older than both is asked for by no number any more.
+    delete from holdfast.drawn_numbers n
+    where n.at < clock_timestamp() - make_interval(hours => 24 * greatest(finished_days, history_days, 1));
     -- The last seal before the first whose rows are there is where the chain begins.
     delete from holdfast.history_seals s
     where s.number < (

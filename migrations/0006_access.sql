@@ -67,7 +67,7 @@ grant select on holdfast.schema_migrations to holdfast_intake, holdfast_worker;
 -- The intake. What it does to the queue, it does by functions that run as their owner.
 grant select on holdfast.jobs, holdfast.finished_jobs, holdfast.key_lines, holdfast.queues, holdfast.workers,
     holdfast.live_workers, holdfast.lock_history, holdfast.node_sets, holdfast.lock_holds, holdfast.job_attempts,
-    holdfast.current_holds, holdfast.queue_changes to holdfast_intake;
+    holdfast.current_holds, holdfast.drawn_numbers, holdfast.queue_changes to holdfast_intake;
 grant select on sequence holdfast.jobs_id_seq to holdfast_intake;
 grant execute on function
     holdfast.enqueue(bigint[], text[], text[], text[], text[], integer[], timestamptz[], integer[], integer[], integer[],
@@ -78,13 +78,15 @@ grant execute on function
     holdfast.queue_limits(), holdfast.queue_depth(text), holdfast.count_queues(), holdfast.pause(text), holdfast.resume(text), holdfast.limit_queue(text, integer, integer),
     holdfast.cancel(bigint), holdfast.retry(bigint), holdfast.set_priority(bigint, integer),
     holdfast.job_timeline(bigint), holdfast.who_held(text, timestamptz), holdfast.why_waiting(bigint),
-    holdfast.new_events(bigint, integer), holdfast.make_partitions(integer, integer)
+    holdfast.events_after(bigint, bigint, integer, text, bigint), holdfast.last_event(),
+    holdfast.event_since(bigint), holdfast.queue_counts(text), holdfast.unserved_kinds(),
+    holdfast.make_partitions(integer, integer)
     to holdfast_intake;
 -- To compare what clients show with the hashes of their secrets.
 grant select on holdfast.tokens to holdfast_intake;
 
 -- Workers. They change jobs, lines and history by functions that run as their owner, and by no statement of their own.
-grant select on holdfast.jobs, holdfast.key_lines, holdfast.queues, holdfast.orphans to holdfast_worker;
+grant select on holdfast.jobs, holdfast.key_lines, holdfast.queues, holdfast.orphans, holdfast.live_workers to holdfast_worker;
 grant update (progress, progress_note) on holdfast.jobs to holdfast_worker;
 grant select, insert, update, delete on holdfast.workers to holdfast_worker;
 grant select, delete on holdfast.idempotency_keys to holdfast_worker;
@@ -97,7 +99,7 @@ grant execute on function
         bigint[], integer[], text[], smallint[], bigint[], bigint[], integer[], text[], bigint[], timestamptz[], bigint[],
         integer[], bigint[], text[], integer[], integer[], bigint[], bigint[], text[], text[], integer[], integer[]),
     holdfast.promote(timestamptz, timestamptz, integer), holdfast.rescue(), holdfast.count_queues(),
-    holdfast.give_up(bigint, bigint[]), holdfast.make_partitions(integer, integer),
+    holdfast.unserved_kinds(), holdfast.give_up(bigint, bigint[]), holdfast.make_partitions(integer, integer),
     holdfast.drop_partitions(integer, integer, integer), holdfast.seal_history(integer)
     to holdfast_worker;
 
@@ -109,7 +111,7 @@ grant execute on function
     holdfast.holders_between(text, timestamptz, timestamptz), holdfast.job_timeline(bigint),
     holdfast.key_contention(interval), holdfast.node_votes(interval), holdfast.unrecorded_effects(text[], bigint[]),
     holdfast.verify_seals(bigint, bigint), holdfast.seal_of(bytea, holdfast.history_seals), holdfast.doctor(),
-    holdfast.why_waiting(bigint)
+    holdfast.why_waiting(bigint), holdfast.queue_counts(text), holdfast.unserved_kinds()
     to holdfast_auditor;
 
 -- What shows the history is in functions of which views and questions are made; they run with their caller's rights.
@@ -121,5 +123,9 @@ grant execute on function
     holdfast.served_by(holdfast.lock_history, timestamptz, timestamptz),
     holdfast.extended_until(holdfast.lock_history, timestamptz, timestamptz),
     holdfast.current_hold(holdfast.key_lines, timestamptz), holdfast.best_priority(text, bigint),
-    holdfast.holds_of(text, timestamptz, timestamptz, integer), holdfast.holds_now()
+    holdfast.hold_serving(text, bigint, timestamptz, timestamptz, timestamptz),
+    holdfast.running(holdfast.key_lines), holdfast.shown(holdfast.jobs, bigint, timestamptz), holdfast.find_job(bigint),
+    holdfast.job_since(bigint), holdfast.job_history(bigint, timestamptz, timestamptz),
+    holdfast.attempts_between(timestamptz, timestamptz),
+    holdfast.holds_of(text, timestamptz, timestamptz, integer), holdfast.holds_now(text, integer)
     to holdfast_intake, holdfast_auditor;

@@ -17,12 +17,23 @@ package enum MetricCatalogue {
 
     /// What the database says of all of Holdfast: each intake has the same, so take the largest and not the sum.
     private static let queues: [MetricDescription] = [
-        .init("holdfast_database_up", .gauge, "Whether the last look at the queues had an answer."),
+        .init("holdfast_database_up", .gauge, "Whether the last question to PostgreSQL had an answer."),
+        .init(
+            "holdfast_queue_counts_age_seconds",
+            .gauge,
+            "How old what is shown of queues is: long when it takes long."
+        ),
         .init("holdfast_queue_depth", .gauge, "Unfinished jobs of a queue."),
         .init("holdfast_queue_scheduled_jobs", .gauge, "Unfinished jobs that are not due yet."),
         .init("holdfast_queue_ready_lines", .gauge, "Lines that are ready, of any kind."),
         .init("holdfast_queue_running_lines", .gauge, "Lines that workers have claimed."),
-        .init("holdfast_queue_oldest_wait_seconds", .gauge, "How long the line that is ready longest has been ready."),
+        .init(
+            "holdfast_queue_oldest_wait_seconds",
+            .gauge,
+            "How long the longest line has been ready of a kind that a live worker takes."
+        ),
+        .init("holdfast_queue_unserved_lines", .gauge, "Lines that are ready of a kind that no live worker takes."),
+        .init("holdfast_queue_unserved_wait_seconds", .gauge, "How long the longest of those has been ready."),
         .init("holdfast_queue_paused", .gauge, "Whether no job of the queue is started."),
         .init("holdfast_workers", .gauge, "Workers that had a heartbeat in the last 10 s."),
         .init("holdfast_worker_claims", .gauge, "Lines that those workers have claimed."),

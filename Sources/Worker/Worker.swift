@@ -105,7 +105,7 @@ package final class Worker: Service {
         )
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in await keepBeating(id, heartbeats) { deaths.send() } }
-            group.addTask { [self] in await keepUp(due: due, deaths: deaths) { signal.yield() } }
+            group.addTask { [self] in await keepUp(id, due: due, deaths: deaths) { signal.yield() } }
             group.addTask { [self] in await control.serve(id, interval: configuration.pollInterval) }
             group.addTask { [self] in await listen(signal) }
             group.addTask { [self] in await wakeups.run() }

@@ -164,6 +164,13 @@ struct DeployedTests {
             _ = try await ask("select holdfast.promote('-infinity', '-infinity', 100)", as: "holdfast_work", "work")
             let lines = try await ask("select count(*) from holdfast.key_lines", as: "holdfast", "owner")
             #expect(lines.output == "3\n")
+            // More workers are no help to a kind that none of them takes.
+            let worker = """
+                insert into holdfast.workers (id, name, queues, kinds, slots)
+                values (1, 'w', '{default}', '{lockAndSet}', 1)
+                """
+            #expect(try await ask(query, as: "holdfast_scale", "sc'ale").output == "0\n")
+            #expect(try await ask(worker, as: "holdfast", "owner").status == 0)
             #expect(try await ask(query, as: "holdfast_scale", "sc'ale").output == lines.output)
             for table in ["jobs", "tokens", "lock_history"] {
                 let refused = try await ask("select from holdfast.\(table)", as: "holdfast_scale", "sc'ale")

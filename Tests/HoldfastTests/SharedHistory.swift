@@ -45,8 +45,17 @@ struct SharedHistory {
     private var lastJob: Int64 = 0
     private var lastFence: Int64 = 0
 
-    init(keys: Int, holds: Int, seed: UInt64) {
+    private let slack: Int64
+
+    /// - Parameters:
+    ///   - keys: How many keys there are.
+    ///   - holds: How many holds each has.
+    ///   - seed: Of what is random.
+    ///   - slack: By how much acquisitions are recorded after their true times at most, and ends before theirs, in
+    ///     microseconds.
+    init(keys: Int, holds: Int, seed: UInt64, slack: Int64 = 0) {
         random = SeededRandom(state: seed)
+        self.slack = slack
         for key in 0..<keys { make("k\(key)", holds, lasts: key % 2 == 0) }
     }
 
@@ -97,11 +106,12 @@ struct SharedHistory {
         _ now: inout Int64
     ) -> Int {
         let acquired = now
+        let recorded = acquired + .random(in: 0...slack, using: &random)
         // Recorded ends are what counts: the first validity is shorter than some holds, and longer than others.
         let validity: Int64 = .random(in: 100_000...3_000_000, using: &random)
         events.append(
             Event(
-                at: acquired,
+                at: recorded,
                 key: key,
                 event: "acquired",
                 job: jobs[0],
@@ -143,8 +153,9 @@ struct SharedHistory {
             now += .random(in: 1...50_000, using: &random)
             let ends = ["released", "released", "released", "lost", "overrun"]
             let end = isLast ? ends.randomElement(using: &random)! : "passed"
+            let at = max(recorded, now - .random(in: 0...slack, using: &random))
             events.append(
-                Event(at: now, key: key, event: end, job: jobs[index], fence: fences[index], held: now - from)
+                Event(at: at, key: key, event: end, job: jobs[index], fence: fences[index], held: now - from)
             )
             parts.append(part(to: now, end))
         }

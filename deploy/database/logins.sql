@@ -28,7 +28,8 @@ select format(g.command, l.name)
 from login l
 cross join (values
     ('grant usage on schema holdfast to %I'),
-    ('grant select (queue, turn, held_by) on holdfast.key_lines to %I'),
+    ('grant select (queue, kind, turn, held_by) on holdfast.key_lines to %I'),
+    ('grant select (queues, kinds) on holdfast.live_workers to %I'),
     ('grant select (name, paused_at) on holdfast.queues to %I')) g(command)
 where l.name = 'holdfast_scale' \gexec
 commit;

@@ -35,7 +35,7 @@ struct ShowJob: AsyncParsableCommand {
         try await common.withPool("jobs") { pool, _ in
             guard let found = try await JobStore(pool: pool).find(job) else { throw NoSuchJob(job: job) }
             let views = QueueViews(pool: pool)
-            let attempts = try await views.timeline(of: job).attempts
+            let attempts = try await views.timeline(of: found).attempts
             let causes = found.state.isFinished ? [] : try await views.causes(of: job)
             guard !json else {
                 let parts = [

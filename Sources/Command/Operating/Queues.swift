@@ -107,9 +107,17 @@ struct Queues: AsyncParsableCommand {
         for queue in queues {
             table.add([
                 queue.name, "\(queue.depth)", "\(queue.scheduled)", "\(queue.ready)", "\(queue.running)",
-                queue.oldestWait.map(\.short) ?? "", queue.isPaused ? "paused" : "",
+                queue.oldestWait.map(\.short) ?? "", queue.notes.joined(separator: "; ").printable,
             ])
         }
         return table
+    }
+}
+
+extension QueueState {
+    /// What is to be said of it in words.
+    fileprivate var notes: [String] {
+        (isPaused ? ["paused"] : [])
+            + unserved.map { "no worker takes kind \($0.kind.shortened(to: 40)), \($0.lines) lines" }
     }
 }

@@ -63,19 +63,17 @@ enum AuditStatements {
         sql: "select encode(seal, 'hex') = $2 from holdfast.history_seals where number = $1"
     )
 
-    /// The last events of a key, oldest first: for people, or as JSON.
+    /// The last events of a key in a span of time, the latest first: for people, or as JSON.
     static let lastEvents = Statement(
         name: "audit_last_events",
         sql: """
             select h.id, h.at, \(line)
-            from (
-                select *
-                from holdfast.lock_history e
-                where e.lock_key = $1
-                order by e.at desc, e.id desc
-                limit $3) h
-            order by h.at, h.id
-            """
+            from holdfast.lock_history h
+            where h.lock_key = $1 and h.at >= $4 and h.at < $5
+            order by h.at desc, h.id desc
+            limit $3
+            """,
+        isPrepared: false
     )
 
     /// The events of a key since a time.
@@ -86,7 +84,8 @@ enum AuditStatements {
             from holdfast.lock_history h
             where h.lock_key = $1 and h.at >= $3
             order by h.at, h.id
-            """
+            """,
+        isPrepared: false
     )
 
     private static let line = """

@@ -27,9 +27,28 @@ package struct KeyTimeline: Sendable {
     ///
     /// - Throws: `PostgresError`.
     package mutating func last(_ count: Int32) async throws -> [String] {
-        let lines = try await lines(AuditStatements.lastEvents, .int32(count))
+        let bounds = try await pool.execute(ViewStatements.historyBounds)[0]
+        let now = try bounds.decode(PostgresTimestamp.self, at: 0)
+        var spans = HistorySpans(
+            endingAt: now,
+            atFirst: .seconds(2 * 86_400),
+            oldest: try bounds.decode(PostgresTimestamp.self, at: 1)
+        )
+        var rows: [Row] = []
+        while rows.count < count, let span = spans.next() {
+            let left = count - Int32(rows.count)
+            rows += try await pool.execute(
+                AuditStatements.lastEvents,
+                [
+                    .text(key.description), .bool(isJSON), .int32(left), .timestamp(span.lowerBound),
+                    .timestamp(span.upperBound),
+                ]
+            )
+        }
+        let lines = try lines(rows.reversed())
         // What is before those was left out, and is not to come as new.
         oldest = shown.values.min() ?? oldest
+        newest = max(newest, now)
         return lines
     }
 
@@ -41,13 +60,17 @@ package struct KeyTimeline: Sendable {
         let since =
             newest == .negativeInfinity
             ? newest : max(oldest, PostgresTimestamp(microseconds: newest.microseconds - Self.lateness))
-        let lines = try await lines(AuditStatements.eventsSince, .timestamp(since))
+        let rows = try await pool.execute(
+            AuditStatements.eventsSince,
+            [.text(key.description), .bool(isJSON), .timestamp(since)]
+        )
+        let lines = try lines(Array(rows))
         shown = shown.filter { $0.value >= since }
         return lines
     }
 
-    private mutating func lines(_ statement: Statement, _ parameter: Parameter) async throws -> [String] {
-        let rows = try await pool.execute(statement, [.text(key.description), .bool(isJSON), parameter])
+    /// The lines of those rows that have not been shown.
+    private mutating func lines(_ rows: [Row]) throws(PostgresError) -> [String] {
         var lines: [String] = []
         for row in rows {
             let id = try row.decode(Int64.self, at: 0)

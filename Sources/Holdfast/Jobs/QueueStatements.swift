@@ -127,44 +127,6 @@ enum QueueStatements {
             """
     )
 
-    /// The columns of an unfinished job as ``Job`` reads them; `j` is its row.
-    static let unfinishedColumns = """
-        j.id, j.lock_key, j.kind, j.value, j.queue, j.priority, j.duration_ms, j.lock_ttl_ms, j.timeout_ms,
-        case when a.fence is not null then 'running' when j.attempt > 0 then 'retrying'
-             when j.place is null and j.run_at > now() then 'scheduled' else 'queued' end as state,
-        j.attempt + case when a.fence is not null then 1 else 0 end as attempt, j.max_attempts, j.last_error as error,
-        a.fence, j.submitted_at, j.run_at, a.began_at as started_at, null::timestamptz as finished_at, j.metadata,
-        j.traceparent, j.progress, j.progress_note
-        """
-
-    /// The hold under which an unfinished job runs: `a`, a row or none.
-    static let holdOfJob = """
-        left join holdfast.key_lines k on k.lock_key = j.lock_key and k.held_by is not null and j.place is not null
-        left join lateral (
-            select c.fence, c.began_at from holdfast.current_hold(k) c where c.job_id = j.id) a on k.held_by is not null
-        """
-
-    /// The columns of a finished job as ``Job`` reads them.
-    static let finishedColumns = """
-        f.id, f.lock_key, f.kind, f.value, f.queue, f.priority, f.duration_ms, f.lock_ttl_ms, f.timeout_ms, f.state, f.attempt,
-        f.max_attempts, f.error, f.fence, f.submitted_at, f.run_at, f.started_at, f.finished_at, f.metadata, f.traceparent,
-        f.progress, f.progress_note
-        """
-
     /// One job, wherever it is.
-    ///
-    /// It leaves `jobs` and enters `finished_jobs` in one transaction, so one is found.
-    static let find = Statement(
-        name: "find",
-        sql: """
-            select \(unfinishedColumns)
-            from holdfast.jobs j
-            \(holdOfJob)
-            where j.id = $1
-            union all
-            select \(finishedColumns)
-            from holdfast.finished_jobs f
-            where f.id = $1
-            """
-    )
+    static let find = Statement(name: "find", sql: "select * from holdfast.find_job($1)")
 }

@@ -29,7 +29,7 @@ package struct EventReader: Sendable {
         self.deadline = deadline
     }
 
-    /// The highest number of the last day; 0 when there is none.
+    /// A number that the events of the last day have at most, and later ones do not.
     package func last() async throws -> Int64 {
         try await pool.execute(ViewStatements.lastEvent, [], within: deadline)[0].decode(Int64.self, at: 0)
     }
@@ -43,22 +43,16 @@ package struct EventReader: Sendable {
         )
     }
 
-    /// The events of the last day after a number.
-    package func events(after id: Int64, limit: Int) async throws -> [ShownEvent] {
-        try await pool.execute(ViewStatements.newEvents, [.int64(id), .int32(Int32(limit))], within: deadline)
-            .map { try ShownEvent($0) }
-    }
-
-    /// Events of any time between two numbers, the second one included.
+    /// Events between two numbers, the second one included, in their order.
     package func events(
         after id: Int64,
-        upTo last: Int64,
-        key: String?,
-        job: JobID?,
+        upTo last: Int64 = .max,
+        key: String? = nil,
+        job: JobID? = nil,
         limit: Int
     ) async throws -> [ShownEvent] {
         try await pool.execute(
-            ViewStatements.pastEvents,
+            ViewStatements.events,
             [.int64(id), .int64(last), .text(key), .int64(job?.rawValue), .int32(Int32(limit))],
             within: deadline
         ).map { try ShownEvent($0) }

@@ -18,6 +18,9 @@ package struct QueueViews: Sendable {
         self.deadline = deadline
     }
 
+    /// The same, with another deadline for each question.
+    package func within(_ deadline: Duration) -> QueueViews { QueueViews(pool: pool, deadline: deadline) }
+
     /// Why a job does not run; one JSON object for each cause.
     ///
     /// - Throws: `PostgresError`; with SQLSTATE P0002 when there is no such job.
@@ -26,14 +29,53 @@ package struct QueueViews: Sendable {
     }
 
     /// The lock events and attempts of a job, at most 10,000 of each, oldest first.
-    package func timeline(of job: JobID) async throws -> (events: [String], attempts: [String]) {
-        let events = try await texts(ViewStatements.jobEvents, [.int64(job.rawValue)])
-        return (events, try await texts(ViewStatements.attempts, [.int64(job.rawValue)]))
+    package func timeline(of job: Job) async throws -> (events: [String], attempts: [String]) {
+        // Nothing happened to it before it came, or long after its end: no attempt runs for longer than 7 days. The day is
+        // for a clock that was set.
+        let span: [Parameter] = [
+            .int64(job.id.rawValue), .timestamp(job.submittedAt.advanced(by: .zero - Self.day)),
+            .timestamp(job.finishedAt?.advanced(by: Self.day * 8) ?? .infinity),
+        ]
+        return (try await texts(ViewStatements.jobEvents, span), try await texts(ViewStatements.attempts, span))
     }
 
-    /// The lock events of a key, newest first.
-    package func history(of key: String, before: Int64?, limit: Int) async throws -> Page {
-        try await page(ViewStatements.keyEvents, [.text(key), .int64(before), .int32(Int32(limit + 1))], limit)
+    private static let day: Duration = .seconds(86_400)
+
+    /// A place in the history, by time: an event's time and number.
+    package typealias Position = (at: PostgresTimestamp, id: Int64)
+
+    /// The lock events of a key, the latest first.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - before: An event of the key: only what was before it.
+    ///   - limit: The most events.
+    /// - Returns: A page, as that of a span has it.
+    /// - Throws: `PostgresError`.
+    package func history(of key: String, before: Position?, limit: Int) async throws -> Page {
+        let (now, oldest) = try await historyBounds()
+        let spans = HistorySpans(endingAt: before?.at ?? now, atFirst: Self.day * 2, oldest: oldest)
+        return try await page(limit, in: spans) {
+            (ViewStatements.spanEvents, Self.span($0, key, before, limit))
+        }
+    }
+
+    /// The database's clock, and since when there is history.
+    private func historyBounds() async throws -> (now: PostgresTimestamp, oldest: PostgresTimestamp) {
+        let row = try await pool.execute(ViewStatements.historyBounds, [], within: deadline)[0]
+        return (try row.decode(PostgresTimestamp.self, at: 0), try row.decode(PostgresTimestamp.self, at: 1))
+    }
+
+    private static func span(
+        _ span: Range<PostgresTimestamp>,
+        _ key: String?,
+        _ before: Position?,
+        _ limit: Int
+    ) -> [Parameter] {
+        [
+            .timestamp(span.lowerBound), .timestamp(span.upperBound), .text(key), .timestamp(before?.at),
+            .int64(before?.id), .int32(Int32(limit + 1)),
+        ]
     }
 
     /// The lock events of a span of time, the latest first.
@@ -50,17 +92,13 @@ package struct QueueViews: Sendable {
         since: PostgresTimestamp,
         until: PostgresTimestamp,
         key: String?,
-        before: (at: PostgresTimestamp, id: Int64)?,
+        before: Position?,
         limit: Int
     ) async throws -> Page {
-        try await page(
-            ViewStatements.spanEvents,
-            [
-                .timestamp(since), .timestamp(until), .text(key), .timestamp(before?.at), .int64(before?.id),
-                .int32(Int32(limit + 1)),
-            ],
-            limit
-        )
+        let spans = HistorySpans(endingAt: before?.at ?? until, atFirst: .seconds(1), oldest: since)
+        return try await page(limit, in: spans) {
+            (ViewStatements.spanEvents, Self.span($0.clamped(to: since..<until), key, before, limit))
+        }
     }
 
     /// From when on jobs could have run, and when they did.
@@ -75,24 +113,55 @@ package struct QueueViews: Sendable {
         limit: Int
     ) async throws -> (unfinished: [String], finished: [String]) {
         let unfinished = try await texts(
-            ViewStatements.unfinishedWaits,
-            [.timestamp(until), .text(key), .int32(Int32(limit))]
+            key == nil ? ViewStatements.unfinishedWaits : ViewStatements.unfinishedWaitsOfKey,
+            [.timestamp(until), .int32(Int32(limit))] + (key.map { [.text($0)] } ?? [])
         )
-        let finished = try await texts(
-            ViewStatements.finishedWaits,
-            [.timestamp(since), .timestamp(until), .text(key), .int32(Int32(limit))]
-        )
-        return (unfinished, finished)
+        let spans = HistorySpans(endingAt: until, atFirst: .seconds(1), oldest: since)
+        let finished = try await latest(limit, in: spans) { span in
+            let span = span.clamped(to: since..<until)
+            return (
+                ViewStatements.finishedWaits,
+                [.timestamp(span.lowerBound), .timestamp(span.upperBound), .text(key), .int32(Int32(limit))]
+            )
+        }
+        return (unfinished, try finished.map { try $0.decode(String.self, at: 0) })
     }
 
-    /// How many jobs have finished in each 5 seconds of the last 5 minutes; it reads them all.
-    ///
-    /// - Returns: A JSON object for each queue.
-    /// - Throws: `PostgresError`.
-    package func throughput() async throws -> [String] { try await texts(ViewStatements.throughput, []) }
+    /// How many jobs of a queue have finished in a step of time, with one state.
+    package struct FinishedJobs: Sendable {
+        package let queue: String
+        package let state: Job.State?
+        /// The step's number: its beginning since 1970, in steps.
+        package let step: Int64
+        package let count: Int
+    }
 
-    /// The database's clock, as the API writes it.
-    package func now() async throws -> String { try await texts(ViewStatements.now, [])[0] }
+    /// How many jobs have finished since a step of time; it reads them all.
+    ///
+    /// - Parameters:
+    ///   - first: The step's number.
+    ///   - seconds: How long a step is.
+    /// - Returns: For each queue, state and step that has any.
+    /// - Throws: `PostgresError`.
+    package func finishedJobs(since first: Int64, seconds: Int64) async throws -> [FinishedJobs] {
+        try await pool.execute(
+            ViewStatements.finishedJobs,
+            [.timestamp(PostgresTimestamp(microseconds: first * seconds * 1_000_000)), .int64(seconds)],
+            within: deadline
+        ).map { row in
+            FinishedJobs(
+                queue: try row.decode(String.self, at: 0),
+                state: Job.State(rawValue: try row.decode(String.self, at: 1)),
+                step: try row.decode(Int64.self, at: 2),
+                count: try row.decode(Int.self, at: 3)
+            )
+        }
+    }
+
+    /// The database's clock.
+    package func clock() async throws -> PostgresTimestamp {
+        try await pool.execute(ViewStatements.clock, [], within: deadline)[0].decode(PostgresTimestamp.self, at: 0)
+    }
 
     /// A key's line and holder, as a JSON object.
     package func line(of key: String) async throws -> String {
@@ -117,7 +186,7 @@ package struct QueueViews: Sendable {
     ///
     /// - Throws: `PostgresError`.
     package func queueStates(limit: Int32) async throws -> [QueueState] {
-        try await pool.execute(ViewStatements.queueStates, [.text(nil), .int32(limit)], within: deadline)
+        try await pool.execute(ViewStatements.queueStates, [.int32(limit)], within: deadline)
             .map { try QueueState($0) }
     }
 
@@ -146,10 +215,47 @@ package struct QueueViews: Sendable {
 
     /// Reads one row more than a page has.
     private func page(_ statement: Statement, _ parameters: [Parameter], _ limit: Int) async throws -> Page {
-        let rows = try await pool.execute(statement, parameters, within: deadline)
-        return Page(
-            items: try rows.prefix(limit).map { try $0.decode(String.self, at: 0) },
-            next: rows.count > limit ? try rows[limit - 1].decode(String.self, at: 1) : nil
-        )
+        try Page(of: Array(await pool.execute(statement, parameters, within: deadline)), limit)
+    }
+
+    /// Likewise of the latest rows: see ``latest(_:in:_:)``.
+    private func page(
+        _ limit: Int,
+        in spans: HistorySpans,
+        _ question: (Range<PostgresTimestamp>) -> (Statement, [Parameter])
+    ) async throws -> Page {
+        try Page(of: await latest(limit + 1, in: spans, question), limit)
+    }
+
+    /// The latest rows, so many at most: a busy span is not read as a whole to show its end.
+    ///
+    /// - Parameters:
+    ///   - count: How many rows are enough.
+    ///   - spans: Where they are looked for, one part of the time after the other.
+    ///   - question: What is asked of a part; its rows, the latest first.
+    /// - Returns: The rows, the latest first.
+    /// - Throws: `PostgresError`.
+    private func latest(
+        _ count: Int,
+        in spans: HistorySpans,
+        _ question: (Range<PostgresTimestamp>) -> (Statement, [Parameter])
+    ) async throws -> [Row] {
+        var spans = spans
+        var rows: [Row] = []
+        while rows.count < count, let span = spans.next() {
+            let (statement, parameters) = question(span)
+            rows += try await pool.execute(statement, parameters, within: deadline)
+        }
+        return Array(rows.prefix(count))
+    }
+}
+
+extension QueueViews.Page {
+    /// Reads rows of an item and a position each, one more than the page has if there is a next one.
+    fileprivate init(of rows: [Row], _ limit: Int) throws(PostgresError) {
+        var items: [String] = []
+        for row in rows.prefix(limit) { items.append(try row.decode(String.self, at: 0)) }
+        self.items = items
+        next = rows.count > limit ? try rows[limit - 1].decode(String.self, at: 1) : nil
     }
 }

@@ -1,42 +1,7 @@
 import Postgres
 
-/// The statements that show the queue and the history; each row is a JSON text, besides those of ``jobs``.
+/// The statements that show the queue and the history; most rows are a JSON text.
 enum ViewStatements {
-    /// Jobs by number, the highest first.
-    ///
-    /// Both tables are read along their indexes of numbers, or those of keys, until there are enough. It is planned anew each
-    /// time, so that filters that are not given cost nothing.
-    static let jobs = Statement(
-        name: "list_jobs",
-        sql: """
-            select *
-            from (
-                (select *
-                from (
-                    select \(QueueStatements.unfinishedColumns)
-                    from holdfast.jobs j
-                    \(QueueStatements.holdOfJob)) u
-                where ($1::text[] = '{}' or u.state = any ($1)) and ($2::text is null or u.lock_key = $2)
-                    and ($3::text is null or u.queue = $3) and ($4::text is null or u.kind = $4)
-                    and ($5::timestamptz is null or u.submitted_at > $5)
-                    and ($6::timestamptz is null or u.submitted_at < $6) and ($7::bigint is null or u.id < $7)
-                order by u.id desc
-                limit $8)
-                union all
-                (select \(QueueStatements.finishedColumns)
-                from holdfast.finished_jobs f
-                where ($1::text[] = '{}' or f.state = any ($1)) and ($2::text is null or f.lock_key = $2)
-                    and ($3::text is null or f.queue = $3) and ($4::text is null or f.kind = $4)
-                    and ($5::timestamptz is null or f.submitted_at > $5)
-                    and ($6::timestamptz is null or f.submitted_at < $6) and ($7::bigint is null or f.id < $7)
-                order by f.id desc
-                limit $8)) j
-            order by j.id desc
-            limit $8
-            """,
-        isPrepared: false
-    )
-
     static let why = Statement(
         name: "why_waiting",
         sql: """
@@ -47,35 +12,18 @@ enum ViewStatements {
             """
     )
 
+    /// The events of a job in a span of time, with the acquisitions of holds that others passed on to it.
     static let jobEvents = Statement(
         name: "job_events",
         sql: """
-            with own as materialized (select h from holdfast.lock_history h where h.job_id = $1),
-            -- Under a hold that another job passed on, it has no acquisition of its own: see holdfast.job_timeline.
-            passed_on as (
-                select a.h
-                from own o
-                cross join lateral (
-                    select l.h
-                    from (
-                        select x as h
-                        from holdfast.lock_history x
-                        where x.lock_key = (o.h).lock_key and x.event = 'acquired'
-                            and x.at <= (o.h).at and x.at >= (o.h).at - interval '8 days'
-                        order by x.at desc
-                        limit 8) l
-                    where (o.h).fence = any ((l.h).fences)
-                    order by (l.h).at desc
-                    limit 1) a
-                where holdfast.is_end((o.h).event) and not exists (
-                    select from own f where (f.h).event = 'acquired' and (f.h).fence = (o.h).fence))
-            select holdfast.event_json(e.h)
-            from (select h from own union all select h from passed_on) e
-            order by (e.h).at, (e.h).id
+            select holdfast.event_json(e)
+            from holdfast.job_history($1, $2, $3) e
+            order by e.at, e.id
             limit 10000
             """
     )
 
+    /// The attempts of a job in a span of time; planned anew each time, for the partitions of that.
     static let attempts = Statement(
         name: "job_attempts",
         sql: """
@@ -83,33 +31,24 @@ enum ViewStatements {
                 'attempt', a.attempt, 'worker', a.worker_id, 'fence', a.fence,
                 'startedAt', holdfast.rfc3339(a.started_at), 'endedAt', holdfast.rfc3339(a.ended_at),
                 'outcome', a.outcome, 'reason', a.reason))::text
-            from holdfast.job_attempts a
+            from holdfast.attempts_between($2, $3) a
             where a.job_id = $1
             order by a.started_at, a.fence
             limit 10000
-            """
-    )
-
-    static let keyEvents = Statement(
-        name: "key_events",
-        sql: """
-            select holdfast.event_json(h), h.id::text
-            from holdfast.lock_history h
-            where h.lock_key = $1 and ($2::bigint is null or h.id < $2)
-            order by h.id desc
-            limit $3
             """,
         isPrepared: false
     )
 
-    /// The events of a span of time, the latest first; by time alone, as an order by number would read all that is later.
+    /// The events of a span of time, the latest first, or those that were before one of them.
+    ///
+    /// By time alone: an order by number would read all that is later, or all of a key.
     static let spanEvents = Statement(
         name: "span_events",
         sql: """
             select holdfast.event_json(h), holdfast.rfc3339(h.at) || ' ' || h.id
             from holdfast.lock_history h
             where h.at >= $1 and h.at < $2 and ($3::text is null or h.lock_key = $3)
-                and ($4::timestamptz is null or (h.at, h.id) < ($4, $5::bigint))
+                and ($4::timestamptz is null or h.at <= $4 and (h.at, h.id) < ($4, $5::bigint))
             order by h.at desc, h.id desc
             limit $6
             """,
@@ -120,16 +59,45 @@ enum ViewStatements {
     static let unfinishedWaits = Statement(
         name: "unfinished_waits",
         sql: """
-            select json_build_object(
-                'job', j.id, 'key', j.lock_key, 'queue', j.queue,
-                'since', holdfast.rfc3339(greatest(j.submitted_at, j.run_at)))::text
+            select \(wait)
             from holdfast.jobs j
-            where greatest(j.submitted_at, j.run_at) < least($1, now()) and ($2::text is null or j.lock_key = $2)
+            where greatest(j.submitted_at, j.run_at) < least($1, now())
             order by j.id desc
-            limit $3
+            limit $2
             """,
         isPrepared: false
     )
+
+    /// Likewise those of a key: see ``JobListStatements`` for its two branches.
+    static let unfinishedWaitsOfKey = Statement(
+        name: "unfinished_waits_of_key",
+        sql: """
+            select \(wait)
+            from (
+                (select *
+                from holdfast.jobs p
+                where p.lock_key = $3 and p.place <= p.id and p.place >= p.id
+                    and greatest(p.submitted_at, p.run_at) < least($1, now())
+                order by p.place desc
+                limit $2)
+                union all
+                (select *
+                from holdfast.jobs m
+                where m.lock_key = $3 and m.place is distinct from m.id
+                    and greatest(m.submitted_at, m.run_at) < least($1, now())
+                order by - m.id
+                limit $2)) j
+            order by j.id desc
+            limit $2
+            """,
+        isPrepared: false
+    )
+
+    private static let wait = """
+        json_build_object(
+            'job', j.id, 'key', j.lock_key, 'queue', j.queue,
+            'since', holdfast.rfc3339(greatest(j.submitted_at, j.run_at)))::text
+        """
 
     /// The jobs that finished in a span of time, the latest first.
     static let finishedWaits = Statement(
@@ -148,38 +116,26 @@ enum ViewStatements {
         isPrepared: false
     )
 
-    /// How many jobs of each queue have finished in each 5 seconds of the last 5 minutes; the last 5 seconds still run.
-    static let throughput = Statement(
-        name: "throughput",
+    /// How many jobs have finished since, by queue, state and step of time.
+    static let finishedJobs = Statement(
+        name: "finished_jobs",
         sql: """
-            with steps as (
-                select n, floor(extract(epoch from now()) / 5) - 59 + n as step
-                from generate_series(0, 59) as n),
-            finished as materialized (
-                select f.queue, f.state, floor(extract(epoch from f.finished_at) / 5) as step, count(*) as jobs
-                from holdfast.finished_jobs f
-                where f.finished_at >= to_timestamp((floor(extract(epoch from now()) / 5) - 59) * 5)
-                group by 1, 2, 3)
-            select json_build_object(
-                'queue', q.queue,
-                'succeeded', json_agg(coalesce(f.succeeded, 0) order by s.n),
-                'failed', json_agg(coalesce(f.failed, 0) order by s.n),
-                'cancelled', json_agg(coalesce(f.cancelled, 0) order by s.n))::text
-            from (select distinct queue from finished) q
-            cross join steps s
-            left join lateral (
-                select sum(jobs) filter (where state = 'succeeded') as succeeded,
-                       sum(jobs) filter (where state = 'failed') as failed,
-                       sum(jobs) filter (where state = 'cancelled') as cancelled
-                from finished
-                where finished.queue = q.queue and finished.step = s.step) f on true
-            group by q.queue
-            order by q.queue
+            select f.queue, f.state, floor(extract(epoch from f.finished_at) / $2::bigint)::bigint as step, count(*)
+            from holdfast.finished_jobs f
+            where f.finished_at >= $1
+            group by 1, 2, 3
             """,
         isPrepared: false
     )
 
-    static let now = Statement(name: "now", sql: "select holdfast.rfc3339(clock_timestamp())")
+    static let clock = Statement(name: "clock", sql: "select clock_timestamp()")
+
+    /// The database's clock, and a time before which there is no history.
+    static let historyBounds = Statement(
+        name: "history_bounds",
+        sql:
+            "select clock_timestamp(), coalesce(min(n.at), clock_timestamp()) - interval '1 day' from holdfast.drawn_numbers n"
+    )
 
     /// A key's line, and who holds it; the line's length is counted up to 100,000.
     static let line = Statement(
@@ -202,7 +158,7 @@ enum ViewStatements {
                     where j.lock_key = k.lock_key and j.place >= k.head_place
                     order by j.place
                     limit 100000) j) n on true
-            left join lateral holdfast.current_hold(k) c on true
+            left join lateral holdfast.running(k) c on true
             """
     )
 
@@ -211,63 +167,37 @@ enum ViewStatements {
         name: "current_locks",
         sql: """
             select json_strip_nulls(json_build_object(
-                'key', k.lock_key, 'job', c.job_id, 'attempt', c.attempt, 'worker', c.worker_id, 'fence', c.fence,
-                'since', holdfast.rfc3339(c.began_at), 'votes', holdfast.votes_json(c.votes, c.node_set)))::text, k.lock_key
-            from holdfast.key_lines k
-            cross join lateral holdfast.current_hold(k) c
-            where k.held_by is not null and ($1::text is null or k.lock_key > $1)
-            order by k.lock_key
-            limit $2
-            """,
-        isPrepared: false
+                'key', h.lock_key, 'job', h.job_id, 'attempt', h.attempt, 'worker', h.worker_id, 'fence', h.fence,
+                'since', holdfast.rfc3339(h.acquired_at), 'votes', h.votes))::text, h.lock_key
+            from holdfast.holds_now($1, $2) h
+            order by h.lock_key
+            """
     )
-
-    /// The queues that have jobs, or that an operator has said something of: `q`, `j` and `l`; `$1` is one, or null.
-    private static let fromQueues = """
-        from (
-            select j.queue as name, count(*) as depth,
-                   count(*) filter (where j.place is null and j.run_at > now()) as scheduled
-            from holdfast.jobs j
-            where $1::text is null or j.queue = $1
-            group by j.queue) j
-        full join (
-            select *
-            from holdfast.queues q
-            where $1::text is null or q.name = $1) q using (name)
-        left join lateral (
-            select count(*) filter (where k.held_by is null and k.turn is not null) as ready,
-                   count(*) filter (where k.held_by is not null) as running,
-                   (extract(epoch from now() - min(k.ready_at) filter (where k.held_by is null and k.turn is not null))
-                       * 1000)::bigint as oldest_wait_ms
-            from holdfast.key_lines k
-            where k.queue = name) l on true
-        """
 
     static let queues = Statement(
         name: "show_queues",
         sql: """
             select json_strip_nulls(json_build_object(
-                'name', name, 'paused', q.paused_at is not null, 'pausedAt', holdfast.rfc3339(q.paused_at),
-                'jobLimit', q.job_limit, 'lineLimit', q.line_limit, 'depth', coalesce(j.depth, 0),
-                'scheduled', coalesce(j.scheduled, 0), 'ready', coalesce(l.ready, 0), 'running', coalesce(l.running, 0),
-                'oldestWaitMs', l.oldest_wait_ms))::text
-            \(fromQueues)
-            order by name
-            """,
-        isPrepared: false
+                'name', q.name, 'paused', q.paused_at is not null, 'pausedAt', holdfast.rfc3339(q.paused_at),
+                'jobLimit', q.job_limit, 'lineLimit', q.line_limit, 'depth', q.depth, 'scheduled', q.scheduled,
+                'ready', q.ready, 'running', q.running, 'oldestWaitMs', q.oldest_wait_ms, 'unserved', q.unserved))::text
+            from holdfast.queue_counts($1) q
+            order by q.name
+            """
     )
 
-    /// The deepest queues, as ``queues`` has them.
+    /// The deepest queues.
     static let queueStates = Statement(
         name: "queue_states",
         sql: """
-            select name, q.paused_at is not null, coalesce(j.depth, 0), coalesce(j.scheduled, 0), coalesce(l.ready, 0),
-                   coalesce(l.running, 0), l.oldest_wait_ms
-            \(fromQueues)
-            order by coalesce(j.depth, 0) desc, name
-            limit $2
-            """,
-        isPrepared: false
+            select q.name, q.paused_at is not null, q.depth, q.scheduled, q.ready, q.running, q.oldest_wait_ms,
+                   q.served_wait_ms, array(select u ->> 'kind' from jsonb_array_elements(q.unserved) as u),
+                   array(select (u ->> 'lines')::bigint from jsonb_array_elements(q.unserved) as u),
+                   array(select (u ->> 'oldestWaitMs')::bigint from jsonb_array_elements(q.unserved) as u)
+            from holdfast.queue_counts(null) q
+            order by q.depth desc, q.name
+            limit $1
+            """
     )
 
     static let workerCounts = Statement(
@@ -301,10 +231,18 @@ enum ViewStatements {
             """
     )
 
-    /// The states of those of some jobs that are finished.
+    /// A time before which none of some jobs can have finished.
+    static let jobsSince = Statement(
+        name: "jobs_since",
+        sql: "select holdfast.job_since((select min(a.id) from unnest($1::bigint[]) as a(id)))"
+    )
+
+    /// The states of those of some jobs that are finished, and have not finished before.
     static let outcomes = Statement(
         name: "job_outcomes",
-        sql: "select f.id, f.state from holdfast.finished_jobs f where f.id = any ($1::bigint[])"
+        sql:
+            "select f.id, f.state from holdfast.finished_jobs f where f.id = any ($1::bigint[]) and f.finished_at >= $2",
+        isPrepared: false
     )
 
     /// How many unfinished jobs there are, and the time.
@@ -313,7 +251,22 @@ enum ViewStatements {
         sql: """
             select count(*), clock_timestamp()
             from holdfast.jobs j
-            where ($1::text is null or j.queue = $1) and ($2::text is null or j.lock_key = $2)
+            where $1::text is null or j.queue = $1
+            """,
+        isPrepared: false
+    )
+
+    /// Likewise of a key: those in line by one index, the others by another.
+    static let countUnfinishedOfKey = Statement(
+        name: "count_unfinished_of_key",
+        sql: """
+            select (
+                select count(*)
+                from holdfast.jobs j
+                where j.lock_key = $2 and j.place is not null and ($1::text is null or j.queue = $1)) + (
+                select count(*)
+                from holdfast.jobs j
+                where j.lock_key = $2 and j.place is null and ($1::text is null or j.queue = $1)), clock_timestamp()
             """,
         isPrepared: false
     )
@@ -342,19 +295,12 @@ enum ViewStatements {
     )
 
     /// The highest number of a recent event.
-    static let lastEvent = Statement(
-        name: "last_event",
-        sql: """
-            select coalesce(max(h.id), 0)
-            from holdfast.lock_history h
-            where h.at > now() - interval '1 day'
-            """
-    )
+    static let lastEvent = Statement(name: "last_event", sql: "select holdfast.last_event()")
 
-    /// Recent events after a number.
-    static let newEvents = Statement(
-        name: "new_events",
-        sql: "select id, lock_key, job_id, event, body from holdfast.new_events($1, $2)"
+    /// Events between two numbers, of a key or a job if one is given.
+    static let events = Statement(
+        name: "events_after",
+        sql: "select id, lock_key, job_id, event, body from holdfast.events_after($1, $2, $5, $3, $4)"
     )
 
     /// The oldest transaction that runs, and the first that has not begun.
@@ -364,19 +310,5 @@ enum ViewStatements {
             select pg_snapshot_xmin(s.snapshot)::text::bigint, pg_snapshot_xmax(s.snapshot)::text::bigint
             from (select pg_current_snapshot() as snapshot) s
             """
-    )
-
-    /// Events that a subscriber has missed.
-    static let pastEvents = Statement(
-        name: "past_events",
-        sql: """
-            select h.id, h.lock_key, h.job_id, h.event::text, holdfast.event_json(h)
-            from holdfast.lock_history h
-            where h.id > $1 and h.id <= $2 and ($3::text is null or h.lock_key = $3)
-                and ($4::bigint is null or h.job_id = $4)
-            order by h.id
-            limit $5
-            """,
-        isPrepared: false
     )
 }

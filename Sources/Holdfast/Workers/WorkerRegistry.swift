@@ -212,6 +212,17 @@ package struct WorkerRegistry: Sendable {
         try await pool.execute(WorkerStatements.sealHistory, [.int32(Int32(limit))])[0].decode(Int.self, at: 0)
     }
 
+    /// The kinds of lines that have been ready for a while, and that no live worker takes.
+    ///
+    /// - Parameter worker: Of several workers one tells of them: the others, having higher numbers, get none.
+    /// - Returns: 20 at most.
+    /// - Throws: `PostgresError`.
+    package func unservedKinds(toBeToldBy worker: WorkerID) async throws -> [UnservedKind] {
+        try await pool.execute(WorkerStatements.unservedKinds, [.int64(worker.rawValue)]).map {
+            UnservedKind(queue: try $0.decode(String.self, at: 0), kind: try $0.decode(String.self, at: 1))
+        }
+    }
+
     /// Counts the jobs of queues that have got a limit.
     package func countQueues() async throws {
         _ = try await pool.execute(WorkerStatements.countQueues, [], within: .seconds(60))
@@ -236,5 +247,16 @@ package struct WorkerRegistry: Sendable {
             WorkerStatements.dropPartitions,
             [.int32(retention.finishedDays), .int32(retention.historyDays)]
         ).first.map { try $0.decode(String.self, at: 0) }
+    }
+}
+
+/// A kind of job that waits in a queue and that no live worker takes.
+package struct UnservedKind: Sendable, Hashable {
+    package let queue: String
+    package let kind: String
+
+    package init(queue: String, kind: String) {
+        self.queue = queue
+        self.kind = kind
     }
 }

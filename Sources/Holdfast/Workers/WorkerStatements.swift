@@ -102,6 +102,18 @@ enum WorkerStatements {
 
     static let sealHistory = Statement(name: "seal_history", sql: "select holdfast.seal_history($1)")
 
+    /// Of those that have been ready for as long as a worker without a heartbeat counts as alive.
+    static let unservedKinds = Statement(
+        name: "unserved_kinds",
+        sql: """
+            select u.queue, u.kind
+            from holdfast.unserved_kinds() u
+            where u.since < clock_timestamp() - interval '10 seconds'
+                and $1 = (select min(w.id) from holdfast.live_workers w)
+            limit 20
+            """
+    )
+
     static let countQueues = Statement(name: "count_queues", sql: "select holdfast.count_queues()")
 
     static let makePartitions = Statement(name: "make_partitions", sql: "select holdfast.make_partitions(7)")

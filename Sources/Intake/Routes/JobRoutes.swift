@@ -47,7 +47,7 @@ struct JobRoutes: Sendable {
         read.get("v1/jobs/:id/timeline") { _, context in
             let id = try context.job()
             let job = try await find(id)
-            let (events, attempts) = try await views.timeline(of: id)
+            let (events, attempts) = try await views.timeline(of: job)
             return JSONResponse.make(
                 JSONWriter.object { writer in
                     writer.field("id", id.rawValue)

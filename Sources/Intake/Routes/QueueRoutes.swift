@@ -37,7 +37,7 @@ struct QueueRoutes: Sendable {
             let query = try QueryFields(request, ["cursor", "limit"])
             return Self.page(
                 "events",
-                try await views.history(of: key.text, before: try query.numberCursor(), limit: try query.limit())
+                try await views.history(of: key.text, before: try query.timeCursor(), limit: try query.limit())
             )
         }
         read.get("v1/locks") { request, _ in

@@ -80,6 +80,15 @@ struct QueryFields {
         guard let number = Int64(text) else { throw InvalidField("cursor", "must be what an answer gave as next") }
         return number
     }
+
+    /// The time and the number of the event that a page of the history begins after.
+    func timeCursor() throws(InvalidField) -> QueueViews.Position? {
+        guard let parts = try cursor()?.split(separator: " ") else { return nil }
+        guard parts.count == 2, let at = PostgresTimestamp(rfc3339: parts[0]), let id = Int64(parts[1]) else {
+            throw InvalidField("cursor", "must be what an answer gave as next")
+        }
+        return (at, id)
+    }
 }
 
 /// Where a list goes on; of no meaning to clients.

@@ -12,7 +12,8 @@ struct TimeRoutes: Sendable {
 
     init(views: QueueViews) {
         self.views = views
-        throughput = Shared(lifetime: .seconds(2)) { try await views.throughput() }
+        let throughput = Throughput(views: views)
+        self.throughput = Shared(lifetime: .seconds(2)) { try await throughput.queues() }
     }
 
     func add(read: some RouterMethods<IntakeContext>) {
@@ -23,7 +24,7 @@ struct TimeRoutes: Sendable {
                 since: since,
                 until: until,
                 key: try query.text("key"),
-                before: try query.cursor().map(Self.position),
+                before: try query.timeCursor(),
                 limit: try query.limit()
             )
             return JSONResponse.make(
@@ -37,7 +38,7 @@ struct TimeRoutes: Sendable {
             let query = try QueryFields(request, ["since", "until", "key", "limit"])
             let (since, until) = try Self.span(query)
             // First, so that what it says has happened by then.
-            let now = try await views.now()
+            let now = try await views.clock().rfc3339()
             let (unfinished, finished) = try await views.waits(
                 since: since,
                 until: until,
@@ -56,7 +57,7 @@ struct TimeRoutes: Sendable {
             let queues = try await throughput.value()
             return JSONResponse.make(
                 JSONWriter.object { writer in
-                    writer.field("stepSeconds", 5)
+                    writer.field("stepSeconds", Int(Throughput.stepSeconds))
                     writer.field("queues", list: queues)
                 }
             )
@@ -70,14 +71,5 @@ struct TimeRoutes: Sendable {
             throw InvalidField("until", "must be after since, by at most 2 hours")
         }
         return (since, until)
-    }
-
-    /// The event that a page of the history begins after.
-    private static func position(_ cursor: String) throws -> (at: PostgresTimestamp, id: Int64) {
-        let parts = cursor.split(separator: " ")
-        guard parts.count == 2, let at = PostgresTimestamp(rfc3339: parts[0]), let id = Int64(parts[1]) else {
-            throw InvalidField("cursor", "must be what an answer gave as next")
-        }
-        return (at, id)
     }
 }

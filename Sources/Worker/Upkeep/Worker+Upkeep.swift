@@ -17,6 +17,8 @@ extension Worker {
     private static let promotionLimit = 1000
     /// How often the history is sealed.
     private static let sealInterval: Duration = .seconds(2)
+    /// How often it is looked for kinds that no worker takes.
+    private static let unservedInterval: Duration = .seconds(10)
     /// How often it is looked whether a queue has got a limit.
     private static let countInterval: Duration = .seconds(2)
     /// How often partitions are made and dropped, and expired keys forgotten; and after a failure.
@@ -26,10 +28,11 @@ extension Worker {
     /// the task is cancelled.
     ///
     /// - Parameters:
+    ///   - id: This worker's number.
     ///   - due: Says that something may be due.
     ///   - deaths: Says that a worker is dead.
     ///   - onReady: Called when there are lines to be claimed.
-    func keepUp(due: Signal, deaths: Signal, onReady: @escaping @Sendable () -> Void) async {
+    func keepUp(_ id: WorkerID, due: Signal, deaths: Signal, onReady: @escaping @Sendable () -> Void) async {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 while !Task.isCancelled {
@@ -48,6 +51,12 @@ extension Worker {
             }
             group.addTask { [self] in
                 await each(Self.countInterval, warning: "Queues not counted") { try await registry.countQueues() }
+            }
+            group.addTask { [self] in
+                var notice = UnservedNotice()
+                await each(Self.unservedInterval, warning: "Kinds without a worker not looked for") {
+                    tell(of: try await registry.unservedKinds(toBeToldBy: id), &notice)
+                }
             }
             let (usual, retry) = Self.tidyInterval
             group.addTask { [self] in

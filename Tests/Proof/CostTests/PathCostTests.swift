@@ -8,9 +8,10 @@ import Testing
 struct PathCostTests {
     /// What is said now and then, however many jobs there are.
     private static let upkeep: Set<String> = [
-        "bury_workers", "count_queues", "drop_partitions", "expire_idempotency_keys", "give_up_others", "heartbeat", "leave",
+        "bury_workers", "count_queues", "drop_partitions", "expire_idempotency_keys", "give_up_others", "heartbeat",
+        "leave",
         "make_partitions", "next_worker", "notify", "orders", "promote", "queue_limits", "read_clock", "rescue",
-        "seal_history",
+        "seal_history", "unserved_kinds",
     ]
     /// By which of its statements each transaction on a job's path is known.
     private static let transactions = [

@@ -63,6 +63,17 @@ struct HistoryRows: Sendable {
             "select setval('holdfast.fence', $1), setval('holdfast.jobs_id_seq', $1)",
             [.int64(Int64(jobs) * 2)]
         )
+        // By when which numbers had been drawn, as upkeep notes it: what is asked for by number is looked for by that.
+        _ = try await database.execute(
+            """
+            with unknown as (delete from holdfast.drawn_numbers)
+            insert into holdfast.drawn_numbers (at, job_id, event_id)
+            select date_trunc('day', clock_timestamp(), 'UTC') - ($2 - d) * interval '24 hours', $1 * d / $2 - 1,
+                   $1 * d / $2 * 2 - 1
+            from generate_series(0, $2) as d
+            """,
+            [.int64(Int64(jobs)), .int32(Int32(days))]
+        )
         _ = try await database.execute("alter database postgres reset synchronous_commit")
         _ = try await database.execute("checkpoint")
     }
