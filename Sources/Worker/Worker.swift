@@ -104,8 +104,13 @@ package final class Worker: Service {
             logger: logger
         )
         await withDiscardingTaskGroup { group in
-            group.addTask { [self] in await keepBeating(id, heartbeats) { deaths.send() } }
-            group.addTask { [self] in await keepUp(id, due: due, deaths: deaths) { signal.yield() } }
+            // Not where handlers run: they may hold all threads there, and the worker would look dead.
+            group.addTask(executorPreference: executor) { [self] in
+                await keepBeating(id, heartbeats) { deaths.send() }
+            }
+            group.addTask(executorPreference: executor) { [self] in
+                await keepUp(id, due: due, deaths: deaths) { signal.yield() }
+            }
             group.addTask { [self] in await control.serve(id, interval: configuration.pollInterval) }
             group.addTask { [self] in await listen(signal) }
             group.addTask { [self] in await wakeups.run() }

@@ -1,3 +1,4 @@
+import Foundation
 import Holdfast
 import Redlock
 import Synchronization
@@ -32,6 +33,23 @@ struct HandlerTests {
                 let fence = try #require(job.fence)
                 #expect(seen.withLock(\.self) == ["42", "\(id)", "k", "1", "7", "\(fence)", #"{"a": 1}"#, "00-a-b-01"])
                 #expect(try await workers.attempts(of: id) == ["1 succeeded"])
+            }
+        }
+    }
+
+    @Test
+    func `handlers that hold all threads keep no worker from its heartbeats`() async throws {
+        try await TestWorkers.with { (workers) async throws in
+            let gate = Gate()
+            let handler = Scripted { _, _ in gate.hold() }
+            try await workers.withWorker(handler) {
+                var jobs: [JobID] = []
+                for number in 0..<Gate.threads { jobs.append(try await workers.submit("k\(number)")) }
+                let rise = try await withTaskExecutorPreference(QueueTaskExecutor()) {
+                    try await workers.beats(while: gate)
+                }
+                #expect(rise >= 3)
+                for job in jobs { #expect(try await workers.outcome(of: job).attempt == 1) }
             }
         }
     }
@@ -153,5 +171,49 @@ struct HandlerTests {
                 #expect(job.progress == 0.25 && job.progressNote == "a quarter" && job.state == .running)
             }
         }
+    }
+}
+
+extension TestWorkers {
+    /// How far the worker's beat moves on while all threads are held: three, unless it has not by then; opens the gate.
+    fileprivate func beats(while gate: Gate) async throws -> Int {
+        defer { gate.open() }
+        while gate.held.load(ordering: .relaxed) < Gate.threads { try await Task.sleep(for: .milliseconds(10)) }
+        let start = try await beat()
+        var rise = 0
+        for _ in 0..<300 where rise < 3 {
+            try await Task.sleep(for: .milliseconds(100))
+            rise = try await beat() - start
+        }
+        return rise
+    }
+
+    private func beat() async throws -> Int { try await Int(texts("select beat::text from holdfast.workers")[0]) ?? 0 }
+}
+
+/// Holds the threads of tasks until it is opened.
+private final class Gate: Sendable {
+    /// As many as the cooperative pool has.
+    static let threads = ProcessInfo.processInfo.activeProcessorCount
+
+    let held = Atomic(0)
+    private let semaphore = DispatchSemaphore(value: 0)
+
+    func hold() {
+        held.add(1, ordering: .relaxed)
+        semaphore.wait()
+        semaphore.signal()
+    }
+
+    func open() { semaphore.signal() }
+}
+
+/// A thread apart from those of the cooperative pool, which a test holds.
+private final class QueueTaskExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "observer")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }

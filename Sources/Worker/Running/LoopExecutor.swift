@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Runs the tasks of claims on the event loop that lock nodes answer on.
+/// Runs the tasks of claims, heartbeats and upkeep on the event loop that lock nodes answer on.
 ///
 /// An attempt waits for answers ten times and more, and goes on at once where they come in. A job's own code is not run
 /// here: it may take the thread for long.
