@@ -499,6 +499,81 @@ comment on function holdfast.why_waiting(bigint) is
 
 -- Order ----------------------------------------------------------------------------------------------------------
 
+create function holdfast.sequence_marks()
+returns table (sequence text, drawn bigint, used bigint) language plpgsql stable
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    newest record;
+    tail   record;
+    mark   record;
+begin
+    -- Rows of the history are only ever added: the numbers that were drawn last are in the last blocks of its newest
+    -- partition that has any.
+    select c.oid::regclass as partition, pg_relation_size(c.oid) / current_setting('block_size')::integer as blocks
+    into newest
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'holdfast.lock_history'::regclass and pg_relation_size(c.oid) > 0
+    order by c.relname desc
+    limit 1;
+    if found then
+        execute format('select max(h.id) as id, max(greatest(h.fence, h.fences[cardinality(h.fences)])) as fence, '
+            'max(h.worker_id) as worker_id from %s h where h.ctid >= %L::tid',
+            newest.partition, '(' || greatest(newest.blocks - 1000, 0) || ',0)') into tail;
+    else
+        select null::bigint as id, null::bigint as fence, null::bigint as worker_id into tail;
+    end if;
+    for mark in
+        select *
+        from (values
+            ('holdfast.jobs_id_seq', greatest(
+                (select max(greatest(j.id, j.place)) from holdfast.jobs j), (select max(f.id) from holdfast.finished_jobs f),
+                (select max(i.job_id) from holdfast.idempotency_keys i))),
+            ('holdfast.fence', greatest((select max(k.fence) from holdfast.key_lines k), tail.fence)),
+            ('holdfast.turn', (select max(k.turn) from holdfast.key_lines k)),
+            ('holdfast.worker_id_seq', greatest((select max(w.id) from holdfast.workers w),
+                (select max(k.held_by) from holdfast.key_lines k), tail.worker_id)),
+            (pg_get_serial_sequence('holdfast.lock_history', 'id'), tail.id),
+            (pg_get_serial_sequence('holdfast.node_sets', 'id'), (select max(s.id) from holdfast.node_sets s)),
+            (pg_get_serial_sequence('holdfast.tokens', 'id'), (select max(t.id) from holdfast.tokens t)))
+            as m(sequence, used)
+    loop
+        sequence := mark.sequence;
+        used := coalesce(mark.used, 0);
+        execute format('select case when s.is_called then s.last_value else s.last_value - 1 end from %s s', sequence) into drawn;
+        return next;
+    end loop;
+end
+$$;
+comment on function holdfast.sequence_marks() is
+    'The numbers that each sequence has drawn, and the highest that is in use: one that is behind, as logical replication '
+    'leaves them, would draw numbers twice. Example: select * from holdfast.sequence_marks() where drawn < used;';
+
+create function holdfast.raise_sequence(sequence regclass, above bigint) returns boolean language plpgsql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+declare
+    drawn bigint;
+begin
+    -- Changes nothing, and keeps others from drawing until this has ended.
+    execute format('alter sequence %s cache 1', sequence);
+    execute format('select case when s.is_called then s.last_value else s.last_value - 1 end from %s s', sequence) into drawn;
+    if drawn >= above then return false; end if;
+    perform setval(sequence, above);
+    return true;
+end
+$$;
+comment on function holdfast.raise_sequence(regclass, bigint) is
+    'Lets a sequence draw higher numbers than one from now on; returns whether it would have drawn lower ones. After an older '
+    'backup was restored, for example: select holdfast.raise_sequence(''holdfast.fence'', 123456);';
+
+create function holdfast.last_fence() returns bigint language sql
+security definer set search_path = pg_catalog, holdfast, pg_temp as $$
+    select case when s.is_called then s.last_value else s.last_value - 1 end from holdfast.fence s
+$$;
+comment on function holdfast.last_fence() is
+    'The highest fence that was ever drawn from this database: no value was written with a higher one, unless an older '
+    'backup of it was restored. Example: select holdfast.last_fence();';
+
 create function holdfast.doctor()
 returns table (problem text, lock_key text, job_id bigint, detail text) language sql stable as $$
     select 'line without jobs', k.lock_key, null::bigint, 'free since ' || k.ready_at
@@ -579,10 +654,41 @@ returns table (problem text, lock_key text, job_id bigint, detail text) language
     from holdfast.unserved_kinds() u
     where u.since < clock_timestamp() - interval '5 minutes'
     union all
-    select 'no partition for tomorrow', null, null, p.parent
+    -- A clock was ahead when it was claimed, and what it waits for was reckoned by that clock.
+    select 'line from the future', k.lock_key, null, 'claimed at ' || k.claimed_at || ', and it waits until ' || k.due_at
+    from holdfast.key_lines k
+    where k.held_by is null and k.due_at > clock_timestamp() and k.claimed_at > clock_timestamp() + interval '1 minute'
+    union all
+    select 'job from the future', j.lock_key, j.id, 'submitted at ' || j.submitted_at || ', to run at once'
+    from holdfast.jobs j
+    where j.place is null and j.submitted_at > clock_timestamp() + interval '1 minute'
+        and j.run_at between j.submitted_at - interval '1 minute' and j.submitted_at
+    union all
+    select 'sequence behind its table', null, null,
+           m.sequence || ' has drawn ' || m.drawn || ', and ' || m.used || ' is in use: numbers would come twice'
+    from holdfast.sequence_marks() m
+    where m.drawn < m.used
+    union all
+    select 'no partition for ' || d.name, null, null, p.parent
     from unnest(array['finished_jobs', 'lock_history']) as p(parent)
-    where to_regclass('holdfast.' || p.parent
-        || to_char((clock_timestamp() + interval '24 hours') at time zone 'UTC', '_YYYYMMDD')) is null;
+    cross join (values ('today', 0), ('tomorrow', 24)) as d(name, hours)
+    where to_regclass('holdfast.' || p.parent || to_char(
+        (clock_timestamp() + make_interval(hours => d.hours)) at time zone 'UTC', '_YYYYMMDD')) is null
+    union all
+    select 'role is missing', null, null, r.name
+    from unnest(array['holdfast_intake', 'holdfast_worker', 'holdfast_auditor']) as r(name)
+    where not exists (select from pg_roles p where p.rolname = r.name)
+    union all
+    -- One grant of each: a restore without privileges leaves none.
+    select 'role without its grants', null, null, p.rolname::text
+    from (values ('holdfast_intake', 'enqueue'), ('holdfast_worker', 'settle'), ('holdfast_auditor', 'who_held'))
+        as r(name, function)
+    join pg_roles p on p.rolname = r.name
+    where not has_schema_privilege(p.oid, 'holdfast', 'usage') or not exists (
+        select
+        from pg_proc f
+        where f.pronamespace = 'holdfast'::regnamespace and f.proname = r.function
+            and has_function_privilege(p.oid, f.oid, 'execute'));
 $$;
 comment on function holdfast.doctor() is 'What is out of line in the queue: must be empty. Example: select * from holdfast.doctor();';
 
@@ -594,11 +700,28 @@ declare
     repaired integer := 0;
 begin
     perform holdfast.make_partitions(7);
+    perform holdfast.raise_sequence(m.sequence::regclass, m.used) from holdfast.sequence_marks() m where m.drawn < m.used;
+    -- What waits goes on waiting for as long as it was to, 5 minutes at most, from now on.
+    with ahead as (
+        update holdfast.key_lines k
+        set due_at = clock_timestamp() + greatest(least(k.due_at - k.claimed_at, interval '5 minutes'), interval '0'),
+            claimed_at = clock_timestamp()
+        where k.held_by is null and k.due_at > clock_timestamp() and k.claimed_at > clock_timestamp() + interval '1 minute'
+        returning 1)
+    select count(*) into repaired from ahead;
+    with ahead as (
+        update holdfast.jobs j
+        set run_at = clock_timestamp()
+        where j.place is null and j.submitted_at > clock_timestamp() + interval '1 minute'
+            and j.run_at between j.submitted_at - interval '1 minute' and j.submitted_at
+        returning 1)
+    select repaired + count(*) into repaired from ahead;
     for ill in
         select distinct d.lock_key
         from holdfast.doctor() d
         where d.problem not in
-                ('claim without a worker', 'line past due', 'job past due', 'job that is finished and unfinished')
+                ('claim without a worker', 'line past due', 'job past due', 'job that is finished and unfinished',
+                 'line from the future', 'job from the future')
             and d.lock_key is not null
         order by d.lock_key
         limit 10000
@@ -628,5 +751,6 @@ begin
 end
 $$;
 comment on function holdfast.repair() is
-    'Puts the lines that holdfast.doctor() shows in order, at most 10,000 at a time; returns how many. What workers do by '
-    'themselves while any of them runs is left to them. Example: select holdfast.repair();';
+    'Puts the lines and jobs that holdfast.doctor() shows in order, at most 10,000 lines at a time, and returns how many; '
+    'makes missing partitions, and raises sequences that are behind. What workers do by themselves while any of them runs is '
+    'left to them. Example: select holdfast.repair();';

@@ -100,7 +100,7 @@ grant execute on function
         integer[], bigint[], text[], integer[], integer[], bigint[], bigint[], text[], text[], integer[], integer[]),
     holdfast.promote(timestamptz, timestamptz, integer), holdfast.rescue(), holdfast.count_queues(),
     holdfast.unserved_kinds(), holdfast.give_up(bigint, bigint[]), holdfast.make_partitions(integer, integer),
-    holdfast.drop_partitions(integer, integer, integer), holdfast.seal_history(integer)
+    holdfast.drop_partitions(integer, integer, integer), holdfast.seal_history(integer), holdfast.last_fence()
     to holdfast_worker;
 
 -- Auditors read all but secrets.
@@ -111,6 +111,7 @@ grant execute on function
     holdfast.holders_between(text, timestamptz, timestamptz), holdfast.job_timeline(bigint),
     holdfast.key_contention(interval), holdfast.node_votes(interval), holdfast.unrecorded_effects(text[], bigint[]),
     holdfast.verify_seals(bigint, bigint), holdfast.seal_of(bytea, holdfast.history_seals), holdfast.doctor(),
+    holdfast.sequence_marks(), holdfast.last_fence(),
     holdfast.why_waiting(bigint), holdfast.queue_counts(text), holdfast.unserved_kinds()
     to holdfast_auditor;
 

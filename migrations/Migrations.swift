@@ -12,6 +12,17 @@ package enum Migrations {
         (6, "access", text(PackageResources._006_access_sql)),
     ]
 
+    /// The roles, and what they are granted: a part of the last step, which can be done again at any time.
+    ///
+    /// A restored backup may have neither.
+    package static let access: String = {
+        let step = text(PackageResources._006_access_sql)
+        guard let start = step.firstRange(of: "-- Roles ---") else {
+            preconditionFailure("the step has no part on roles")
+        }
+        return String(step[start.lowerBound...])
+    }()
+
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }
 

@@ -116,7 +116,11 @@ struct Work: AsyncParsableCommand {
                 pool: backends.pool,
                 database: try settings.listening("worker") ?? backends.database,
                 redlock: redlock,
-                handlers: [LockAndSet(values: ValueStore(backends.valueNode))],
+                handlers: [
+                    LockAndSet(values: ValueStore(backends.valueNode)) { [pool = backends.pool] in
+                        try await QueueOperations(pool: pool).lastFence()
+                    }
+                ],
                 logger: logger
             )
             var services: [any Service] = [worker, DrainNotice(drain: draining, delay: .zero)]

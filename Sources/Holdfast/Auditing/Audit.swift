@@ -1,6 +1,5 @@
 package import Postgres
 package import Redis
-import Redlock
 
 /// Checks that the lock history shows what Holdfast promises, and that it is what was written.
 package struct Audit: Sendable {
@@ -56,29 +55,13 @@ package struct Audit: Sendable {
     /// - Returns: A line for each effect without a record.
     /// - Throws: `PostgresError`, or `RedisError` when the node does not answer.
     package func unrecordedEffects(on node: RedisNode) async throws -> [String] {
-        var cursor = "0"
         var found: [String] = []
-        repeat {
-            let reply = try await node.send(
-                RedisCommand("SCAN", cursor, "MATCH", FencedWrite.fencePrefix + "*", "COUNT", "1000"),
-                within: .seconds(10)
+        for try await fences in ValueFences(on: node) where !fences.isEmpty {
+            found += try await lines(
+                AuditStatements.unrecorded,
+                [.texts(fences.map(\.key)), .int64s(fences.map(\.fence))]
             )
-            guard case .array(let parts) = reply, parts.count == 2, let next = parts[0].string,
-                case .array(let members) = parts[1]
-            else { throw RedisError(.reply, endpoint: node.endpoint.description, message: "no answer to SCAN") }
-            cursor = next
-            let names = members.compactMap(\.string)
-            let values = try await node.send(names.map { RedisCommand("GET", $0) }, within: .seconds(10))
-            var keys: [String] = []
-            var fences: [Int64] = []
-            for (name, value) in zip(names, values) {
-                guard let fence = value.string.flatMap({ Int64($0) }) else { continue }
-                keys.append(String(name.dropFirst(FencedWrite.fencePrefix.count)))
-                fences.append(fence)
-            }
-            guard !keys.isEmpty else { continue }
-            found += try await lines(AuditStatements.unrecorded, [.texts(keys), .int64s(fences)])
-        } while cursor != "0"
+        }
         return found
     }
 

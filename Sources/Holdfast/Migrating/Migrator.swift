@@ -34,6 +34,12 @@ package struct Migrator: Sendable {
             """,
         isPrepared: false
     )
+    private static let lacksAccess = Statement(
+        name: "migrate_access",
+        sql:
+            "select exists (select from holdfast.doctor() d where d.problem in ('role is missing', 'role without its grants'))",
+        isPrepared: false
+    )
     private static let current = Statement(
         name: "migrate_current",
         sql: "select coalesce(max(version), 0) from holdfast.schema_migrations",
@@ -86,7 +92,14 @@ package struct Migrator: Sendable {
             }
         }
         _ = try await pool.execute(WorkerStatements.makePartitions)
+        if try await pool.execute(Self.lacksAccess)[0].decode(Bool.self, at: 0) { try await grantAccess() }
         return taken
+    }
+
+    /// Makes the roles that are missing, and grants all what they need: a restored backup may have neither.
+    package func grantAccess() async throws {
+        try await withLocks(patience: .seconds(60)) { try await $0.executeScript(Migrations.access) }
+        logger.info("Roles and their grants made again")
     }
 
     /// Runs `body` in a transaction, as one at a time, with short waits for locks, and again when one was not to be had.

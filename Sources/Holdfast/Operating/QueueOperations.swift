@@ -1,4 +1,6 @@
 package import Postgres
+package import Redis
+package import Redlock
 
 /// What operators do with queues and jobs; each is a function of the database too, for those who have `psql` at hand.
 package struct QueueOperations: Sendable {
@@ -8,6 +10,9 @@ package struct QueueOperations: Sendable {
         package let key: String?
         package let job: JobID?
         package let detail: String
+
+        /// Whether roles, or what they are granted, are missing.
+        package var isOfAccess: Bool { ["role is missing", "role without its grants"].contains(name) }
 
         package var description: String {
             let place = [key.map { "key \($0)" }, job.map { "job \($0)" }].compactMap { $0 }
@@ -93,7 +98,52 @@ package struct QueueOperations: Sendable {
         }
     }
 
-    /// Puts lines in order.
+    /// Whether the value node has fences that this database has not drawn: then it is an older backup that was restored,
+    /// or another's, and would draw fences that the node refuses.
+    ///
+    /// - Parameter node: The value node, connected; nothing is looked at without one.
+    /// - Returns: The problem, and the highest fence of the node, unless it is that the node does not answer; `nil` when all
+    ///   is well.
+    /// - Throws: `PostgresError`.
+    package func fencesBehind(_ node: RedisNode?) async throws -> (problem: Problem, highest: Fence?)? {
+        guard let node else { return nil }
+        var highest: (key: String, fence: Int64)?
+        do {
+            for try await fences in ValueFences(on: node) {
+                guard let most = fences.max(by: { $0.fence < $1.fence }), most.fence > highest?.fence ?? 0 else {
+                    continue
+                }
+                highest = most
+            }
+        } catch {
+            return (Problem(name: "value node not looked at", key: nil, job: nil, detail: error.description), nil)
+        }
+        // Read last: it has only grown meanwhile.
+        let drawn = try await lastFence().rawValue
+        guard let highest, highest.fence > drawn else { return nil }
+        let problem = Problem(
+            name: "fences behind the value node",
+            key: highest.key,
+            job: nil,
+            detail: """
+                its value was written with fence \(highest.fence), and this database has drawn \(drawn) at most: an older \
+                backup was restored, and until this is repaired writes are refused
+                """
+        )
+        return (problem, Fence(highest.fence))
+    }
+
+    /// Lets fences be drawn that are higher than those of the value node.
+    package func raiseFences(above highest: Fence) async throws {
+        _ = try await pool.execute(OperationStatements.raiseFences, [.int64(highest.rawValue)], within: deadline)
+    }
+
+    /// The highest fence that this database has drawn.
+    package func lastFence() async throws -> Fence {
+        Fence(try await pool.execute(OperationStatements.lastFence, [], within: deadline)[0].decode(Int64.self, at: 0))
+    }
+
+    /// Puts lines in order, makes missing partitions, and raises sequences that are behind.
     ///
     /// - Returns: How many.
     /// - Throws: `PostgresError`.
@@ -114,6 +164,11 @@ private enum OperationStatements {
     static let doctor = Statement(
         name: "doctor",
         sql: "select problem, lock_key, job_id, detail from holdfast.doctor() limit 1000"
+    )
+    static let lastFence = Statement(name: "last_fence", sql: "select holdfast.last_fence()")
+    static let raiseFences = Statement(
+        name: "raise_fences",
+        sql: "select holdfast.raise_sequence('holdfast.fence', $1)"
     )
     static let repair = Statement(name: "repair", sql: "select holdfast.repair()")
 }
