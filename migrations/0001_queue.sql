@@ -599,6 +599,9 @@ begin
     field := case
         when key is null or octet_length(key) not between 1 and 512 or starts_with(key, 'locks:')
             or starts_with(key, 'holdfast:') then 'key must have 1 to 512 bytes, and not begin with locks: or holdfast:'
+        when key in ('.', '..') then 'key must not be . or .., which no path can name'
+        when kind in ('.', '..') then 'kind must not be . or .., which no path can name'
+        when queue in ('.', '..') then 'queue must not be . or .., which no path can name'
         when value is null or octet_length(value) > 1048576 then 'value must have at most 1048576 bytes'
         when kind is null or octet_length(kind) not between 1 and 128 then 'kind must have 1 to 128 bytes'
         when queue is null or octet_length(queue) not between 1 and 128 then 'queue must have 1 to 128 bytes'

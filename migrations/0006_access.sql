@@ -11,7 +11,7 @@ create table holdfast.tokens (
     constraint tokens_pkey primary key (id),
     constraint hash_is_sha256 check (octet_length(hash) = 32),
     constraint name_is_short check (octet_length(name) between 1 and 128),
-    constraint scopes_are_known check (cardinality(scopes) > 0 and scopes <@ array['submit', 'read', 'operate'])
+    constraint scopes_are_known check (cardinality(scopes) > 0 and scopes <@ array['submit', 'read', 'operate', 'metrics'])
 );
 create unique index tokens_name on holdfast.tokens (name) where revoked_at is null;
 
@@ -23,7 +23,7 @@ comment on column holdfast.tokens.name is 'Who has it; unique among those that a
 comment on column holdfast.tokens.hash is
     'SHA-256 of its secret. The secret is 256 random bits: there is nothing to guess that a slow hash would keep from being '
     'guessed, and each request has to be checked.';
-comment on column holdfast.tokens.scopes is 'What it is good for: submit, read, operate.';
+comment on column holdfast.tokens.scopes is 'What it is good for: submit, read, operate, metrics.';
 comment on column holdfast.tokens.created_at is 'When it was made.';
 comment on column holdfast.tokens.expires_at is 'Until when it is good; null: until it is revoked.';
 comment on column holdfast.tokens.revoked_at is 'Since when it is good for nothing; null: it is not revoked.';

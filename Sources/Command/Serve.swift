@@ -60,7 +60,7 @@ struct Serve: AsyncParsableCommand {
             throw InvalidSetting("--max-connections: \(error)")
         }
         let metrics = Settings.startMetrics()
-        let backends = try settings.backends("intake", connections: 4, planning: .avoidingScans, logger)
+        let backends = try settings.backends("intake", connections: 2, planning: .avoidingScans, logger)
         try await backends.whileConnected {
             try await backends.requireIndependentNodes()
             let watch = try await backends.requireDatabase(logger)

@@ -15,12 +15,14 @@ package struct Intake: Service {
     private let watch: JobWatch
     private let tailer: EventTailer
     private let gate: Gate
+    private let pools: [PostgresPool]
     /// The methods and paths of the API, as OpenAPI spells them.
     package let routes: [String]
 
     /// - Parameters:
     ///   - configuration: Where to listen, who is let in, limits, and the seed's values.
-    ///   - pool: For jobs and tokens.
+    ///   - pool: For jobs that are submitted one by one. The intake makes others like it: for batches and orders, for what
+    ///     it needs itself, and for questions; none of these waits for another.
     ///   - values: The value node.
     ///   - lockNodes: What the API shows of the lock nodes; somebody else keeps them connected.
     ///   - certificates: For TLS; `nil` speaks plain HTTP.
@@ -41,38 +43,59 @@ package struct Intake: Service {
         logger: Logger,
         onListening: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
+        let budget = ByteBudget(limit: configuration.waitingMegabytes << 20)
+        let table = ConnectionTable(limit: configuration.maxConnections, budget: budget, logger: logger)
+        let (orders, control, reads) = (pool.another(size: 2), pool.another(size: 2), pool.another(size: 2))
+        pools = [orders, control, reads]
         let store = JobStore(pool: pool)
         wakeups = Wakeups(pool: pool, logger: logger)
         let submissions =
             submissions
-            ?? Submissions(store: store, wakeups: wakeups, waitingLimit: configuration.waitingMegabytes << 20)
-        watch = JobWatch(store: store, logger: logger)
-        tailer = EventTailer(reader: EventReader(pool: pool), logger: logger)
+            ?? Submissions(
+                store: store,
+                batchStore: JobStore(pool: orders),
+                wakeups: wakeups,
+                waitingLimit: configuration.waitingMegabytes << 20
+            )
+        // What lasts is being served, and makes no place: there are places that it cannot have.
+        watch = JobWatch(
+            store: JobStore(pool: control),
+            limit: max(1, configuration.maxConnections / 2),
+            logger: logger
+        )
         gate = Gate(
             access: configuration.access,
             isLoopback: configuration.isLoopback,
-            store: TokenStore(pool: pool),
+            store: TokenStore(pool: control),
+            logger: logger
+        )
+        tailer = EventTailer(
+            reader: EventReader(pool: reads),
+            limit: max(1, min(EventTailer.listenerLimit, configuration.maxConnections / 4)),
+            isAdmitted: { [gate] in gate.admits($0, for: .read) },
             logger: logger
         )
         let router = Router(context: IntakeContext.self, options: .autoGenerateHeadEndpoints)
         // Of no use, and not free, where nobody wants them.
         if JobTrace.isOn { router.add(middleware: TracingMiddleware()) }
-        router.add(middleware: NoStoreMiddleware())
+        router.add(middleware: AnswerMiddleware(isSecure: certificates != nil))
         router.add(middleware: ProblemMiddleware())
-        HealthRoutes(database: DatabaseReadiness(pool: pool), drain: drain).add(to: router)
+        HealthRoutes(database: DatabaseReadiness(pool: control), drain: drain).add(to: router)
         OpenAPIDocument.add(to: router)
         // The routes by the scope that each needs.
         let submit = router.group().add(middleware: AccessMiddleware(scope: .submit, gate: gate))
         let read = router.group().add(middleware: AccessMiddleware(scope: .read, gate: gate))
         let operate = router.group().add(middleware: AccessMiddleware(scope: .operate, gate: gate))
+        let scrape = router.group().add(middleware: AccessMiddleware(scope: .metrics, gate: gate))
         SeedRoutes(submissions: submissions, values: values, simulatedJob: configuration.simulatedJob)
             .add(submit: submit, read: read)
-        let operations = QueueOperations(pool: pool)
-        let views = QueueViews(pool: pool)
+        let operations = QueueOperations(pool: orders)
+        let views = QueueViews(pool: reads, deadline: Self.questionDeadline)
         let nodes = NodeRoutes(lockNodes: lockNodes, valueNode: values.watched)
         let jobs = JobRoutes(
             submissions: submissions,
-            store: store,
+            submitted: store,
+            store: JobStore(pool: reads, deadline: Self.questionDeadline),
             operations: operations,
             views: views,
             watch: watch,
@@ -85,14 +108,26 @@ package struct Intake: Service {
         TimeRoutes(views: views).add(read: read)
         EventRoutes(tailer: tailer).add(read: read)
         nodes.add(read: read)
-        MetricsRoute(metrics: metrics).add(read: read)
-        let table = ConnectionTable(limit: configuration.maxConnections)
-        let gauges = QueueGauges(views: views)
+        MetricsRoute(metrics: metrics).add(metrics: scrape)
+        let gauges = QueueGauges(views: QueueViews(pool: control))
         metrics.addSource { await gauges.samples() }
+        metrics.addSource { [pools] in
+            zip(["orders", "control", "questions"], pools).flatMap { name, pool in
+                let status = pool.status
+                return [("idle", status.idle), ("lent", status.lent), ("opening", status.opening)].map { state, count in
+                    MetricSample("holdfast_database_connections", count, [("state", state), ("pool", name)])
+                } + [
+                    MetricSample("holdfast_database_connections_limit", pool.size, [("pool", name)]),
+                    MetricSample("holdfast_database_waiters", status.waiting, [("pool", name)]),
+                ]
+            }
+        }
         metrics.addSource { [watch, tailer] in
             let waiting = submissions.waiting
             return [
                 MetricSample("holdfast_http_connections", table.count),
+                MetricSample("holdfast_http_held_bytes", budget.taken),
+                MetricSample("holdfast_http_held_limit_bytes", budget.limit),
                 MetricSample("holdfast_submissions_waiting", waiting.count),
                 MetricSample("holdfast_submissions_waiting_bytes", waiting.bytes),
                 MetricSample("holdfast_submissions_waiting_limit_bytes", submissions.waitingLimit),
@@ -108,7 +143,7 @@ package struct Intake: Service {
         serverLogger.logLevel = max(logger.logLevel, .notice)
         application = Application(
             responder: MeasuringResponder(MethodResponder(router)),
-            server: Self.server(configuration, table, certificates, drain),
+            server: .limited(configuration, table, certificates: certificates, drain: drain),
             configuration: .init(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "holdfast"
@@ -123,6 +158,9 @@ package struct Intake: Service {
         )
     }
 
+    /// How long a question may take: a filter that few jobs pass may have to look at all of them.
+    private static let questionDeadline: Duration = .seconds(5)
+
     /// Serves until shut down; requests that run are finished first.
     package func run() async throws {
         await gate.prepare()
@@ -133,30 +171,11 @@ package struct Intake: Service {
             group.addTask { await cancelWhenGracefulShutdown { await tailer.run() } }
             group.addTask { await gate.run() }
             // Throws when it cannot listen; the notifications end with it.
-            defer { group.cancelAll() }
+            defer {
+                group.cancelAll()
+                for pool in pools { pool.close() }
+            }
             try await application.run()
-        }
-    }
-
-    private static func server(
-        _ configuration: IntakeConfiguration,
-        _ table: ConnectionTable,
-        _ certificates: TLSCertificates?,
-        _ drain: DrainState
-    ) -> HTTPServerBuilder {
-        HTTPServerBuilder { responder in
-            ConnectionChannel(
-                responder: responder,
-                limits: ConnectionState.Limits(configuration),
-                decoder: .init(
-                    maxHeaderFieldSize: configuration.maxHeadBytes,
-                    maxHeaderListSize: configuration.maxHeadBytes,
-                    maxHeaderFieldCount: configuration.maxHeaderFields
-                ),
-                table: table,
-                drain: drain,
-                certificates: certificates
-            )
         }
     }
 }

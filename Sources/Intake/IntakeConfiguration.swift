@@ -18,15 +18,16 @@ package struct IntakeConfiguration: Sendable {
     package var access = Access.automatic
     /// How long the simulated job of `POST /lockAndSetValue` takes; default 10 s.
     package var simulatedJob: Duration = .seconds(10)
-    /// The most MiB of jobs that wait to be stored, beyond which a job is answered 503 at once; default 64.
+    /// The most MiB of requests that are being read, parsed, or wait to be stored or for their client to take the answer;
+    /// beyond, a request is answered 503 at once; default 64.
     package var waitingMegabytes = 64
     /// The most connections at once; default 4,096.
     ///
     /// Beyond, the one that has waited longest for its client is closed for a new one; when none waits, the new one is
     /// answered 503.
     package var maxConnections = 4096
-    /// The most bytes of a request's head; default 32 KiB, beyond which it is answered 431.
-    package var maxHeadBytes = 32 << 10
+    /// The most bytes of a request's head; default 16 KiB, beyond which it is answered 431.
+    package var maxHeadBytes = 16 << 10
     /// The most header fields; default 100.
     package var maxHeaderFields = 100
     /// How long a new connection may take until its first request's head is there, TLS included; default 10 s.

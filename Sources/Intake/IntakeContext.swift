@@ -6,9 +6,12 @@ struct IntakeContext: RequestContext {
     static let bodyLimit = 8 << 20
 
     var coreContext: CoreRequestContextStorage
+    /// Who asks.
+    var client = Client.anyone
     var maxUploadSize: Int { Self.bodyLimit }
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
+        OpenConnection.current?.serveNext()
     }
 }

@@ -86,6 +86,8 @@ package enum MetricCatalogue {
         .init("holdfast_http_requests_total", .counter, "Requests by method, route and status."),
         .init("holdfast_http_request_seconds", seconds, "From a request's head until its answer began, by route."),
         .init("holdfast_http_connections", .gauge, "Connections of clients."),
+        .init("holdfast_http_held_bytes", .gauge, "Bytes of requests and answers that this intake holds."),
+        .init("holdfast_http_held_limit_bytes", .gauge, "Beyond which a request is answered 503 at once."),
         .init("holdfast_submissions_waiting", .gauge, "Jobs that wait to be stored."),
         .init("holdfast_submissions_waiting_bytes", .gauge, "What those weigh."),
         .init("holdfast_submissions_waiting_limit_bytes", .gauge, "What they may weigh; more is refused."),

@@ -103,6 +103,30 @@ struct AccessTests {
         }
     }
 
+    @Test func `each token has idempotency keys of its own`() async throws {
+        try await TestSystem.with { system in
+            let tokens = [try await system.makeToken("one", "submit"), try await system.makeToken("other", "submit")]
+            try await system.withIntake { intake in
+                var jobs: [Int64?] = []
+                for (number, token) in tokens.enumerated() {
+                    let headers = ["Idempotency-Key": "order-1", "Authorization": "Bearer \(token)"]
+                    try await eventually("it is good") {
+                        try await intake.post("/v1/jobs", #"{"key":"k","value":"\#(number)"}"#, headers).status == 202
+                    }
+                    let again = try await intake.post("/v1/jobs", #"{"key":"k","value":"\#(number)"}"#, headers)
+                    jobs.append(again.job)
+                    let used = try await intake.post("/v1/jobs", #"{"key":"k","value":"x"}"#, headers)
+                    #expect(used.status == 422 && used.body.contains("idempotency key order-1 has been used for job"))
+                    let line = #"{"key":"k","value":"\#(number)","idempotencyKey":"order-1"}"#
+                    let batch = try await intake.post("/v1/jobs/batch", "[\(line)]", token: token)
+                    #expect(batch.status == 202, "\(batch.body)")
+                }
+                #expect(Set(jobs).count == 2)
+                #expect(try await system.count("select count(*) from holdfast.jobs") == 2)
+            }
+        }
+    }
+
     @Test func `a token that has expired is not good`() async throws {
         try await TestSystem.with { system in
             let token = try await system.makeToken("short", "submit,read", arguments: ["--expires-days", "1"])

@@ -9,7 +9,10 @@ struct CommandTests {
         (arguments: ["serve", "--require-tokens", "--insecure"], says: "exclude each other"),
         (["serve", "--prot", "1"], "--prot"),
         (["queues", "limit", "default", "--jobs", "-1"], "--jobs must be from 0 to 1000000000, and is -1"),
-        (["tokens", "create", "a", "--scopes", "submit,write"], "must be of submit, read and operate, and has write"),
+        (
+            ["tokens", "create", "a", "--scopes", "submit,write"],
+            "must be of submit, read, operate and metrics, and has write"
+        ),
         (["tokens", "create", "a", "--scopes", ","], "--scopes must name at least one"),
         (["tokens", "create", "", "--scopes", "read"], "1 to 128 bytes"),
         (["tokens", "create", "a", "--scopes", "read", "--expires-days", "0"], "--expires-days must be"),

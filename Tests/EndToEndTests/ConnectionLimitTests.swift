@@ -60,15 +60,24 @@ struct ConnectionLimitTests {
                 // Both that are left are being served: the database does not answer them.
                 let locker = system.pool
                 try await locker.withTransaction { connection in
-                    try await connection.executeScript("lock table holdfast.jobs, holdfast.finished_jobs")
+                    try await connection.executeScript(
+                        "set local idle_in_transaction_session_timeout = 0; lock table holdfast.jobs, holdfast.finished_jobs"
+                    )
                     try await second.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     try await third.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
                     try await eventually("both wait") { try await system.count(waiting) == 2 }
                     let fourth = try RawConnection(intake.port)
+                    try await fourth.send("GET /v1/jobs/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     let refused = try await fourth.receiveToEnd()
                     #expect(refused.contains("503 ") && refused.contains("too many connections"))
                     #expect(refused.lowercased().contains("retry-after"))
+                    // There is room left to ask how the intake does, once for each connection.
+                    let probe = try RawConnection(intake.port)
+                    try await probe.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    let alive = try await probe.receiveToEnd()
+                    #expect(alive.contains("200 OK") && alive.lowercased().contains("connection: close"))
+                    #expect(intake.program.output.contains("All connections are taken"))
                 }
                 #expect(try await second.receive(until: "}").contains("404"))
                 #expect(try await third.receive(until: "}").contains("404"))
@@ -120,6 +129,26 @@ struct ConnectionLimitTests {
                 let idle = try RawConnection(intake.port)
                 try await idle.get("/healthz")
                 for connection in [silent, slow, idle] { #expect(try await connection.receiveToEnd().isEmpty) }
+            }
+        }
+    }
+
+    @Test func `a worker's health port has the limits of an intake`() async throws {
+        try await TestSystem.with { system in
+            try await system.withMeasuredWorker { worker in
+                let large = try RawConnection(worker.port)
+                try await large.send("GET / HTTP/1.1\r\nA: \(String(repeating: "a", count: 40_000))\r\n\r\n")
+                #expect(try await large.receiveToEnd().hasPrefix("HTTP/1.1 431 "))
+                // Its body never ends, and nobody reads it.
+                let endless = try RawConnection(worker.port)
+                try await endless.send("GET /healthz HTTP/1.1\r\nHost: w\r\nContent-Length: 999999999\r\n\r\nx")
+                #expect(try await endless.receiveToEnd().hasPrefix("HTTP/1.1 200 "))
+                let idle = try (0..<64).map { _ in try RawConnection(worker.port) }
+                for connection in idle { try await connection.get("/healthz") }
+                let last = try RawConnection(worker.port)
+                try await last.get("/healthz")
+                #expect(try await idle[0].receiveToEnd().isEmpty)
+                withExtendedLifetime(idle) {}
             }
         }
     }

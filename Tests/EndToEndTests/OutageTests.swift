@@ -121,9 +121,9 @@ struct OutageTests {
                                 )
                             }
                         }
-                        // One is being stored and two wait: the others are refused while nothing can be stored.
+                        // There is room for two at the most: the others are refused while nothing can be stored.
                         try await eventually("the others are refused") {
-                            record.current.unavailable(saying: "too much is waiting to be stored") >= 5
+                            record.current.unavailable(saying: "than there is room for") >= 5
                         }
                         #expect(record.current.withoutRetryAfter == 0)
                         group.cancelAll()
@@ -133,30 +133,34 @@ struct OutageTests {
         }
     }
 
-    @Test func `as many batches are taken in at once as there are slots`() async throws {
+    @Test func `questions that hang keep no submission, no token and no probe out`() async throws {
         try await TestSystem.with { system in
+            let token = try await system.makeToken("client", "submit,read")
             try await system.withIntake { intake in
-                let record = Record()
+                try await eventually("it is good") { try await intake.get("/v1/jobs/1", token: token).status == 404 }
                 try await system.pool.withTransaction { connection in
-                    try await connection.executeScript("lock table holdfast.jobs, holdfast.key_lines")
-                    try await withThrowingTaskGroup(of: Void.self) { group in
-                        for client in 0..<6 {
-                            group.addTask {
-                                let batch = #"[{"key":"\#(client)","value":"v"}]"#
-                                record.add(try await intake.post("/v1/jobs/batch", batch))
-                            }
+                    try await connection.executeScript(
+                        "set local idle_in_transaction_session_timeout = 0; lock table holdfast.finished_jobs"
+                    )
+                    try await withThrowingTaskGroup(of: Int.self) { group in
+                        for _ in 0..<6 {
+                            group.addTask { try await intake.get("/v1/jobs?kind=none", token: token).status }
                         }
-                        // Four wait for the database.
-                        try await eventually("the others are refused") {
-                            record.current.unavailable(saying: "other batches are being stored") == 2
+                        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                        try await eventually("questions hang") { try await system.count(waiting) == 2 }
+                        #expect(
+                            try await intake.post("/v1/jobs", #"{"key":"k","value":"v"}"#, token: token).status == 202
+                        )
+                        let batch = #"[{"key":"k","value":"v"}]"#
+                        #expect(try await intake.post("/v1/jobs/batch", batch, token: token).status == 202)
+                        #expect(try await intake.get("/readyz").status == 200)
+                        let later = try await system.makeToken("later", "submit")
+                        try await eventually("a new token is known") {
+                            try await intake.post("/v1/jobs", #"{"key":"k","value":"v"}"#, token: later).status == 202
                         }
-                        #expect(record.current.withoutRetryAfter == 0 && record.current.others.isEmpty)
-                        group.cancelAll()
+                        // They have a deadline of their own, and say what to do.
+                        for try await status in group { #expect(status == 503) }
                     }
-                }
-                // Their slots are free again.
-                try await eventually("a batch is taken") {
-                    try await intake.post("/v1/jobs/batch", #"[{"key":"k","value":"v"}]"#).status == 202
                 }
             }
         }

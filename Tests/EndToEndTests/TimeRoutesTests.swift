@@ -93,7 +93,7 @@ struct TimeRoutesTests {
                         for _ in 0..<3 { group.addTask { try await intake.get("/v1/queues") } }
                         try await eventually("one is counting") { try await system.count(waiting) > 0 }
                         try await eventually("all have asked") { try intake.connectionCount() >= 3 }
-                        // Of the intake's 4 connections one counts for all, and these are served by the others.
+                        // Of the connections for questions one counts for all, and these are served by the other.
                         for _ in 0..<3 { #expect(try await intake.get("/v1/workers").status == 200) }
                         #expect(try await system.count(waiting) == 1)
                     }

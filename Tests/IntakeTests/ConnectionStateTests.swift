@@ -21,7 +21,7 @@ struct ConnectionStateTests {
     @Test func `a first head that does not come closes the connection, at its deadline and not before`() {
         let state = makeState()
         #expect(state.deadline == start + .seconds(1))
-        #expect(state.isWaitingForClient)
+        #expect(state.wait == .forRequest)
         #expect(state.expired(now: start + .milliseconds(999)) == .wait)
         #expect(state.expired(now: start + .seconds(1)) == .close)
     }
@@ -29,7 +29,7 @@ struct ConnectionStateTests {
     @Test func `a body that does not come is answered`() {
         var state = makeState()
         state.headRead(now: start)
-        #expect(state.isServing && state.isReadingBody && state.isWaitingForClient)
+        #expect(state.isServing && state.isReadingBody && state.wait == .withinRequest)
         #expect(state.deadline == start + .seconds(2))
         #expect(state.expired(now: start + .seconds(2)) == .answerTooSlow)
     }
@@ -45,7 +45,7 @@ struct ConnectionStateTests {
         var state = makeState()
         state.headRead(now: start)
         state.bodyRead(now: start)
-        #expect(!state.isWaitingForClient)
+        #expect(state.wait == .none)
         #expect(state.deadline == start + .seconds(4))
         #expect(state.expired(now: start + .seconds(4)) == .answerUnavailable)
         state.answerBegun()
@@ -64,7 +64,7 @@ struct ConnectionStateTests {
         #expect(state.deadline == start + .seconds(7))
         state.answerBegun()
         state.answerEnded(now: start + .seconds(5))
-        #expect(!state.isServing && state.isWaitingForClient)
+        #expect(!state.isServing && state.wait == .forRequest)
         #expect(state.deadline == start + .seconds(21))
         #expect(state.expired(now: start + .seconds(21)) == .close)
     }
@@ -75,6 +75,7 @@ struct ConnectionStateTests {
         state.bodyRead(now: start)
         state.answerBegun()
         state.writabilityChanged(to: false, now: start)
+        #expect(state.wait == .withinRequest)
         #expect(state.deadline == start + .seconds(8))
         #expect(state.expired(now: start + .seconds(8)) == .close)
         state.writabilityChanged(to: true, now: start + .seconds(7))

@@ -26,7 +26,7 @@ struct GateTests {
         let gate = try makeGate(.tokens)
         gate.replace(snapshot([.submit, .read]))
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            #expect(gate.judge("\(scheme) \(token.text)", for: .read, now: now) == .admitted)
+            #expect(gate.judge("\(scheme) \(token.text)", for: .read, now: now) == .admitted(Client(token: 7)))
         }
         #expect(gate.judge("Bearer \(token.text)", for: .operate, now: now) == .forbidden)
     }
@@ -47,7 +47,7 @@ struct GateTests {
     @Test func `a token expires, while the database is away too`() throws {
         let gate = try makeGate(.tokens)
         gate.replace(snapshot([.read], expiresIn: .seconds(10)))
-        #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(9)) == .admitted)
+        #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(9)) == .admitted(Client(token: 7)))
         #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(10)) == .unknown(presented: true))
     }
 
@@ -55,7 +55,7 @@ struct GateTests {
         let gate = try makeGate(.tokens)
         #expect(gate.judge("Bearer \(token.text)", for: .read, now: now) == .unavailable)
         gate.replace(snapshot([.read]))
-        #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(299)) == .admitted)
+        #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(299)) == .admitted(Client(token: 7)))
         #expect(gate.judge("Bearer \(token.text)", for: .read, now: now + .seconds(300)) == .unavailable)
     }
 

@@ -9,7 +9,7 @@ import Foundation
 enum JSONProperties {
     /// - Returns: What is wrong with how some bytes are read; `nil` when nothing is.
     static func failure(of bytes: [UInt8]) -> String? {
-        let ours = try? JSONParser.parse(bytes)
+        let ours = read(bytes)
         // Foundation also takes other encodings than UTF-8, which it knows by these.
         if !bytes.contains(0), !bytes.starts(with: [0xEF, 0xBB, 0xBF]), !bytes.starts(with: [0xFF, 0xFE]),
             !bytes.starts(with: [0xFE, 0xFF])
@@ -27,6 +27,25 @@ enum JSONProperties {
             }
         }
         return ours.flatMap { failure(of: $0) } ?? splitting(bytes)
+    }
+
+    /// What our reader takes of some bytes: a value, and whatever is nested in objects, each read by itself.
+    private enum Read {
+        case value(JSONValue)
+        case object([String: Read], JSONText)
+    }
+
+    private static func read(_ bytes: some Sequence<UInt8>) -> Read? {
+        guard let value = try? JSONParser.parse(bytes) else { return nil }
+        guard case .object(let object) = value else { return .value(value) }
+        // One with too many fields is compared as a text alone.
+        guard let fields = try? JSONParser.fields(object.text.utf8) else { return .value(value) }
+        // Of several of one name the last counts.
+        let pairs = fields.map { field in
+            guard case .object(let nested) = field.value else { return (field.name, Read.value(field.value)) }
+            return (field.name, read(nested.text.utf8) ?? .value(.null))
+        }
+        return .object(Dictionary(pairs) { $1 }, object)
     }
 
     /// Whether it may be what only our reader refuses.
@@ -55,27 +74,26 @@ enum JSONProperties {
         return text.contains(/[eE][-+]?\d{3}/) || text.contains(/[\d.]{300}/)
     }
 
-    private static func holdsInfinity(_ value: JSONValue) -> Bool {
-        switch value {
-        case .number(let number): number.isInfinite
-        case .object(let fields, _): fields.contains { holdsInfinity($0.value) }
-        default: false
+    private static func holdsInfinity(_ read: Read) -> Bool {
+        switch read {
+        case .value(.number(let number)): number.isInfinite
+        case .value: false
+        case .object(let fields, _): fields.values.contains(where: holdsInfinity)
         }
     }
 
-    private static func isEqual(_ ours: JSONValue, _ theirs: Any) -> Bool {
+    private static func isEqual(_ ours: Read, _ theirs: Any) -> Bool {
         switch ours {
-        case .null: theirs is NSNull
-        case .bool(let value): (theirs as? Bool) == value
-        case .integer(let number): isClose(Double(number), theirs)
-        case .number(let number): isClose(number, theirs)
-        case .string(let text): (theirs as? String).map { Array($0.utf8) } == Array(text.utf8)
-        case .array(let holdsNUL): (theirs as? [Any]).map { $0.contains(where: Self.holdsNUL) } == holdsNUL
-        case .object(let fields, _):
+        case .value(.null): theirs is NSNull
+        case .value(.bool(let value)): (theirs as? Bool) == value
+        case .value(.integer(let number)): isClose(Double(number), theirs)
+        case .value(.number(let number)): isClose(number, theirs)
+        case .value(.string(let text)): (theirs as? String).map { Array($0.utf8) } == Array(text.utf8)
+        case .value(.array): theirs is [Any]
+        case .value(.object(let object)): theirs is [String: Any] && object.holdsNUL == holdsNUL(theirs)
+        case .object(let fields, let object):
             (theirs as? [String: Any]).map { theirs in
-                // Of several of one name the last counts.
-                let fields = Dictionary(fields.map { ($0.name, $0.value) }) { $1 }
-                return theirs.count == fields.count
+                theirs.count == fields.count && (object.holdsNUL || !holdsNUL(theirs))
                     && fields.allSatisfy { name, value in theirs[name].map { isEqual(value, $0) } ?? false }
             } ?? false
         }
@@ -96,23 +114,17 @@ enum JSONProperties {
         }
     }
 
-    /// A number's text is that number, written as JavaScript does; the text that is kept of an object is that object.
-    private static func failure(of value: JSONValue) -> String? {
-        switch value {
-        case .number(let number):
-            guard let text = value.text else { return "\(number) has no text" }
+    /// A number's text is that number, written as JavaScript does.
+    private static func failure(of read: Read) -> String? {
+        switch read {
+        case .value(.number(let number)):
+            guard let text = JSONValue.number(number).text else { return "\(number) has no text" }
             let isFit = number.isInfinite || text.contains(/^-?(\d+|\d+\.\d+|\d(\.\d+)?e[-+]\d+)$/)
             // JavaScript's word, which Double does not read.
             let read = Double(text.replacingOccurrences(of: "Infinity", with: "inf"))
             return isFit && read == number && text.contains("inf") == false ? nil : "\(number) is written as \(text)"
-        case .object(let fields, let text):
-            if !text.isEmpty, case .object(let again, _)? = try? JSONParser.parse(text.utf8),
-                again.count != fields.count
-            {
-                return "\(text) was kept of an object of \(fields.count) fields"
-            }
-            return fields.lazy.compactMap { failure(of: $0.value) }.first
-        default: return nil
+        case .object(let fields, _): return fields.values.lazy.compactMap { failure(of: $0) }.first
+        case .value: return nil
         }
     }
 
@@ -130,7 +142,7 @@ enum JSONProperties {
     }
 
     private static func items(of pieces: [[UInt8]], _ form: ItemSplitter.Form) -> [[UInt8]]? {
-        var splitter = ItemSplitter(form)
+        var splitter = ItemSplitter(form, itemLimit: 1 << 20)
         var items: [[UInt8]] = []
         do {
             for piece in pieces { try splitter.add(piece) { items.append($0) } }

@@ -9,12 +9,12 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct WaitingLimitTests {
     @Test(.freshDatabase) func `so many requests may wait for jobs, and one more is refused`() async throws {
-        let watch = JobWatch(store: FreshDatabase.current.store, logger: .quiet)
+        let watch = JobWatch(store: FreshDatabase.current.store, limit: 1000, logger: .quiet)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<JobWatch.waiterLimit {
+            for _ in 0..<1000 {
                 group.addTask { try await watch.wait(for: JobID(1), within: .seconds(600)) }
             }
-            while watch.waiterCount < JobWatch.waiterLimit { await Task.yield() }
+            while watch.waiterCount < 1000 { await Task.yield() }
             let refused = await #expect(throws: Problem.self) {
                 try await watch.wait(for: JobID(1), within: .seconds(600))
             }
@@ -26,6 +26,19 @@ struct WaitingLimitTests {
             try await group.waitForAll()
             try await watch.wait(for: JobID(1), within: .seconds(600))
         }
+    }
+
+    @Test func `a token may have a quarter of the places, and leaves those that it gives back`() throws {
+        var places = Places(limit: 8)
+        for _ in 0..<2 { try places.take(7, "waits") }
+        #expect(throws: Problem.self) { try places.take(7, "waits") }
+        places.giveBack(7)
+        try places.take(7, "waits")
+        // Another's, and those of clients that need no token, until there are none left.
+        for _ in 0..<2 { try places.take(8, "waits") }
+        for _ in 0..<4 { try places.take(nil, "waits") }
+        let problem = #expect(throws: Problem.self) { try places.take(9, "waits") }
+        #expect(problem?.status == .serviceUnavailable && problem?.retryAfter != nil)
     }
 
     @Test(.freshDatabase) func `so many may listen to events, and one more is refused until one goes`() async throws {

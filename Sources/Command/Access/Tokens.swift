@@ -24,13 +24,14 @@ struct Tokens: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a token, and print it: this once.",
             discussion: """
-                Scopes: submit (POST jobs and values), read (GET anything), operate (cancel, retry, pause, resume). From \
+                Scopes: submit (POST jobs and values), read (GET anything but /metrics), operate (cancel, retry, pause, \
+                resume), metrics (GET /metrics, which has no key and no value). None of them is part of another. From \
                 the first token on, intakes on loopback ask for one too.
                 """
         )
 
         @Argument(help: "Who has it, such as the name of a service.") var name: String
-        @Option(help: "What it is good for: submit, read and operate, separated by commas.") var scopes: String
+        @Option(help: "What it is good for: submit, read, operate and metrics, separated by commas.") var scopes: String
         @Option(name: .customLong("expires-days"), help: "For how many days it is good. Default: until it is revoked.")
         var expiresDays: Int?
         @Flag(help: "Print JSON.") var json = false
@@ -49,12 +50,12 @@ struct Tokens: AsyncParsableCommand {
         private func scopeSet() throws -> Set<Token.Scope> {
             let scopes = try scopes.split(separator: ",").map { name in
                 guard let scope = Token.Scope(rawValue: name.trimmingCharacters(in: .whitespaces)) else {
-                    throw ValidationError("--scopes must be of submit, read and operate, and has \(name).")
+                    throw ValidationError("--scopes must be of submit, read, operate and metrics, and has \(name).")
                 }
                 return scope
             }
             guard !scopes.isEmpty else {
-                throw ValidationError("--scopes must name at least one of submit, read, operate.")
+                throw ValidationError("--scopes must name at least one of submit, read, operate, metrics.")
             }
             return Set(scopes)
         }

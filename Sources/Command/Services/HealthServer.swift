@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Intake
 import Logging
 import ServiceLifecycle
 import Telemetry
@@ -50,11 +51,22 @@ struct HealthServer {
         }
     }
 
+    /// Those of an intake, and less of everything: nobody but probes and scrapes has to get in.
+    private static var limits: IntakeConfiguration {
+        var limits = IntakeConfiguration()
+        limits.maxConnections = 64
+        limits.waitingMegabytes = 4
+        limits.bodyTimeout = .seconds(5)
+        limits.requestTimeout = .seconds(30)
+        limits.idleTimeout = .seconds(30)
+        return limits
+    }
+
     /// The server, to be run.
     func makeService() -> some Service {
         Application(
             responder: router.buildResponder(),
-            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
+            server: .limited(Self.limits, logger: logger),
             configuration: .init(address: .hostname(host, port: port), serverName: "holdfast"),
             onServerRunning: { [logger, host, port] channel in
                 let address = "http://\(host):\(channel.localAddress?.port ?? port)"

@@ -60,7 +60,10 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         name: .customLong("waiting-mb"),
-        help: "How many MiB of jobs may wait to be stored; more is answered 503 at once. Default: 64."
+        help: """
+            How many MiB of requests may be read, parsed, or wait to be stored or for their clients to take the answer; \
+            more is answered 503 at once. Default: 64.
+            """
     )
     var waitingMb: Int?
 

@@ -30,6 +30,7 @@ extension NewJob {
 
     /// Checks a key.
     package static func key(_ text: String) throws(InvalidField) -> LockKey {
+        guard !isDots(text) else { throw InvalidField("key", dotsReason) }
         do throws(LockKey.Invalid) {
             return try LockKey(text)
         } catch {
@@ -45,8 +46,13 @@ extension NewJob {
     /// Checks the name of a queue or of a kind.
     package static func name(_ text: String, field: String) throws(InvalidField) -> String {
         guard !text.isEmpty else { throw InvalidField(field, "must not be empty") }
+        guard !isDots(text) else { throw InvalidField(field, dotsReason) }
         return try bounded(text, upTo: maximumNameBytes, field: field)
     }
+
+    private static let dotsReason = "must not be . or .., which no path can name"
+    /// Whether it is what a client takes out of a path, however it is encoded, before anybody gets to see it.
+    private static func isDots(_ text: String) -> Bool { text == "." || text == ".." }
 
     /// Checks a text.
     package static func bounded(_ text: String, upTo limit: Int, field: String) throws(InvalidField) -> String {

@@ -34,7 +34,10 @@ enum JobListStatements {
     )
 
     /// The list that a filter asks for, or the finished jobs of it; its parameters, then a bound of numbers, the beginning
-    /// and the end of a time in which jobs have finished, and the beginning of holds.
+    /// and the end of a time in which jobs have finished, the beginning of holds, and what is listed of each.
+    ///
+    /// Values and metadata are read when they are asked for, and until they are so many bytes: their lengths are known
+    /// without them.
     static func jobs(_ filter: JobFilter, finishedOnly: Bool = false) -> Statement {
         let branches =
             (filter.mayBeUnfinished && !finishedOnly ? unfinished(filter) : [])
@@ -42,11 +45,22 @@ enum JobListStatements {
         return Statement(
             name: "list_jobs",
             sql: """
-                select *
+                select j.id, j.lock_key, j.kind, case when $13::boolean then j.value else '' end as value, j.queue,
+                       j.priority, j.run_at, j.duration_ms, j.lock_ttl_ms, j.timeout_ms, j.attempt, j.max_attempts,
+                       j.state, j.error, j.fence, j.worker_id, j.submitted_at, j.started_at, j.finished_at,
+                       case when $14::boolean then j.metadata end as metadata, j.traceparent, j.progress, j.progress_note
                 from (
-                    \(branches.map { "(\($0))" }.joined(separator: "\nunion all\n"))) s
-                order by s.id desc
-                limit $8
+                    select j.*, sum(j.bytes) over (order by j.id desc) - j.bytes as bytes_before
+                    from (
+                        select s.*, case when $13::boolean then octet_length(s.value) else 0 end
+                               + case when $14::boolean then coalesce(octet_length(s.metadata::text), 0) else 0 end
+                                   as bytes
+                        from (
+                            \(branches.map { "(\($0))" }.joined(separator: "\nunion all\n"))) s
+                        order by s.id desc
+                        limit $8) j) j
+                where j.bytes_before <= $15
+                order by j.id desc
                 """,
             isPrepared: false
         )

@@ -16,7 +16,9 @@ struct AccessMiddleware: RouterMiddleware {
         let problem: Problem
         var challenge = #"Bearer realm="holdfast""#
         switch gate.judge(request.headers[.authorization], for: scope) {
-        case .admitted:
+        case .admitted(let client):
+            var context = context
+            context.client = client
             return try await next(request, context)
         case .anyone:
             if let refusal = SiteCheck(isForThisMachine: gate.isForThisMachine).refusal(of: request) { throw refusal }

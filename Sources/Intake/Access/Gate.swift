@@ -8,7 +8,7 @@ import Synchronization
 /// While the database is away, what it read last holds for ``staleLimit``.
 final class Gate: Sendable {
     enum Verdict: Equatable {
-        case admitted
+        case admitted(Client)
         /// Admitted without a token, as whoever asks is.
         case anyone
         /// No token, or one that is not good.
@@ -107,7 +107,16 @@ final class Gate: Sendable {
         guard let token = Self.bearer(authorization), let entry = snapshot.entries[token.id], token.matches(entry.hash),
             entry.expiresAt.map({ now < $0 }) ?? true
         else { return .unknown(presented: true) }
-        return entry.scopes.contains(scope) ? .admitted : .forbidden
+        return entry.scopes.contains(scope) ? .admitted(Client(token: token.id)) : .forbidden
+    }
+
+    /// Whether a client that was admitted for something would still be.
+    func admits(_ client: Client, for scope: Token.Scope, now: ContinuousClock.Instant = .now) -> Bool {
+        guard access != .open else { return true }
+        guard let snapshot = snapshot.withLock({ $0 }), now - snapshot.readAt < Self.staleLimit else { return false }
+        guard let token = client.token else { return isForThisMachine && !snapshot.hasAny }
+        guard let entry = snapshot.entries[token], entry.scopes.contains(scope) else { return false }
+        return entry.expiresAt.map { now < $0 } ?? true
     }
 
     /// - Source: RFC 6750, section 2.1.

@@ -7,7 +7,7 @@ import Foundation
 package struct Token: Sendable {
     /// What a client may do.
     package enum Scope: String, Sendable, CaseIterable {
-        case submit, read, operate
+        case submit, read, operate, metrics
     }
 
     private static let prefix = "hft_"

@@ -5,12 +5,17 @@ struct ItemSplitter: ~Copyable {
         case lines
     }
 
-    /// It is no array.
-    struct Failure: Error {}
+    enum Failure: Error {
+        /// It is no array.
+        case malformed
+        /// An item has more bytes than it may have.
+        case tooLong
+    }
 
     private enum Place { case before, between, inItem, after }
 
     private let form: Form
+    private let itemLimit: Int
     private var item: [UInt8] = []
     private var place = Place.before
     private var depth = 0
@@ -18,10 +23,13 @@ struct ItemSplitter: ~Copyable {
     private var isEscaped = false
     private var mustFollow = false
 
-    init(_ form: Form) { self.form = form }
-
-    /// How many bytes of an item that has not ended have come in.
-    var pending: Int { item.count }
+    /// - Parameters:
+    ///   - form: How items are told apart.
+    ///   - itemLimit: The most bytes of an item.
+    init(_ form: Form, itemLimit: Int) {
+        self.form = form
+        self.itemLimit = itemLimit
+    }
 
     /// Takes bytes in.
     ///
@@ -33,7 +41,7 @@ struct ItemSplitter: ~Copyable {
         for byte in bytes {
             switch form {
             case .lines:
-                if byte == UInt8(ascii: "\n") { try end(each) } else { item.append(byte) }
+                if byte == UInt8(ascii: "\n") { try end(each) } else { try append(byte) }
             case .array: try addToArray(byte, each)
             }
         }
@@ -43,13 +51,14 @@ struct ItemSplitter: ~Copyable {
     mutating func finish(_ each: ([UInt8]) throws -> Void) throws {
         switch form {
         case .lines: if !item.isEmpty { try end(each) }
-        case .array: guard place == .after else { throw Failure() }
+        case .array: guard place == .after else { throw Failure.malformed }
         }
     }
 
     private mutating func end(_ each: ([UInt8]) throws -> Void) throws {
         try each(item)
-        item.removeAll(keepingCapacity: true)
+        // A long one's room is not kept for those that follow.
+        item.removeAll(keepingCapacity: item.capacity <= 64 << 10)
     }
 
     private mutating func addToArray(_ byte: UInt8, _ each: ([UInt8]) throws -> Void) throws {
@@ -57,19 +66,19 @@ struct ItemSplitter: ~Copyable {
         switch place {
         case .before:
             if isSpace { return }
-            guard byte == UInt8(ascii: "[") else { throw Failure() }
+            guard byte == UInt8(ascii: "[") else { throw Failure.malformed }
             place = .between
         case .between:
             if isSpace { return }
             if byte == UInt8(ascii: "]") {
-                guard !mustFollow else { throw Failure() }
+                guard !mustFollow else { throw Failure.malformed }
                 place = .after
                 return
             }
             place = .inItem
             try addToItem(byte, each)
         case .inItem: try addToItem(byte, each)
-        case .after: guard isSpace else { throw Failure() }
+        case .after: guard isSpace else { throw Failure.malformed }
         }
     }
 
@@ -97,6 +106,11 @@ struct ItemSplitter: ~Copyable {
             default: break
             }
         }
+        try append(byte)
+    }
+
+    private mutating func append(_ byte: UInt8) throws(Failure) {
+        guard item.count < itemLimit else { throw .tooLong }
         item.append(byte)
     }
 }

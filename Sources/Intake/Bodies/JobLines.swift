@@ -11,7 +11,7 @@ package struct JobLines: ~Copyable {
         package var description: String { "line \(line): \(detail)" }
     }
 
-    private var splitter = ItemSplitter(.lines)
+    private var splitter = ItemSplitter(.lines, itemLimit: IntakeContext.bodyLimit)
     /// Lines that have been read, blank ones included.
     package private(set) var count = 0
 
@@ -26,8 +26,9 @@ package struct JobLines: ~Copyable {
     package mutating func add(_ bytes: some Sequence<UInt8>, _ each: (Int, NewJob?) -> Void) throws {
         var count = count
         defer { self.count = count }
-        try splitter.add(bytes) { try Self.take($0, &count, each) }
-        guard splitter.pending <= IntakeContext.bodyLimit else {
+        do {
+            try splitter.add(bytes) { try Self.take($0, &count, each) }
+        } catch ItemSplitter.Failure.tooLong {
             throw Bad(line: count + 1, detail: "it has more than \(IntakeContext.bodyLimit) bytes")
         }
     }

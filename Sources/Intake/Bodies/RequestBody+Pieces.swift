@@ -18,6 +18,7 @@ extension Request {
         if !types.isEmpty, let mediaType, !types.contains(mediaType) {
             throw Problem(.unsupportedMediaType, "the body must be \(types.joined(separator: " or "))")
         }
+        askForBody()
         let tooLarge = Problem(.contentTooLarge, "the body must have at most \(limit) bytes", [("", "is too large")])
         do {
             switch headers[.contentEncoding]?.lowercased() {
@@ -29,8 +30,18 @@ extension Request {
                     try body(piece)
                 }
             case "gzip":
+                let held = OpenConnection.current?.serving
+                try held?.take(Inflater.ownBytes)
                 let inflater = Inflater(limit: limit)
-                for try await piece in self.body { try body(try inflater.unpack(piece)) }
+                for try await piece in self.body {
+                    inflater.add(piece)
+                    while let chunk = try inflater.next() {
+                        try held?.take(chunk.readableBytes)
+                        try body(chunk)
+                        // A piece may become a thousand times as much, and others wait for the thread.
+                        await Task.yield()
+                    }
+                }
                 try inflater.finish()
             default:
                 throw Problem(.unsupportedMediaType, "the content encoding must be gzip, or none")
@@ -40,6 +51,11 @@ extension Request {
         } catch is Inflater.Damaged {
             throw Problem(.badRequest, "the body is not gzip, as its content encoding says", [("", "must be gzip")])
         }
+    }
+
+    /// Lets a client that waits for that send the body.
+    func askForBody() {
+        if headers[.expect] != nil { OpenConnection.current?.askForBody() }
     }
 
     /// The content type without its parameters.

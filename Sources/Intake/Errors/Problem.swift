@@ -17,6 +17,11 @@ struct Problem: Error, HTTPResponseError {
         var errors: [Field]?
     }
 
+    /// The most bytes of the detail, and of each field's.
+    static let detailLimit = 1000
+    /// The most fields that are named.
+    static let fieldLimit = 100
+
     let status: HTTPResponse.Status
     private(set) var details: Details
     let retryAfter: Int?
@@ -38,8 +43,8 @@ struct Problem: Error, HTTPResponseError {
             type: Self.type(of: status),
             title: status.reasonPhrase,
             status: status.code,
-            detail: detail,
-            errors: fields.isEmpty ? nil : fields.map { .init(pointer: Self.pointer($0.name), detail: $0.detail) }
+            detail: detail.shortened(to: Self.detailLimit),
+            errors: fields.isEmpty ? nil : Self.fields(fields.lazy.map { (Self.pointer($0.name), $0.detail) })
         )
     }
 
@@ -49,8 +54,15 @@ struct Problem: Error, HTTPResponseError {
     /// - Returns: The problem with them.
     func naming(_ fields: [(pointer: String, detail: String)]) -> Problem {
         var problem = self
-        problem.details.errors = fields.map { .init(pointer: $0.pointer, detail: $0.detail) }
+        problem.details.errors = Self.fields(fields)
         return problem
+    }
+
+    /// As many fields as are named, each as far as is of use: what is wrong may be as long as a client likes.
+    private static func fields(_ fields: some Sequence<(pointer: String, detail: String)>) -> [Details.Field] {
+        fields.prefix(fieldLimit).map { pointer, detail in
+            .init(pointer: pointer.shortened(to: detailLimit), detail: detail.shortened(to: detailLimit))
+        }
     }
 
     /// The pointer to a field of an item of a list.
@@ -86,5 +98,15 @@ struct Problem: Error, HTTPResponseError {
     /// - Source: RFC 6901.
     private static func pointer(_ field: String) -> String {
         field.isEmpty ? "" : "/" + field.replacing("~", with: "~0").replacing("/", with: "~1")
+    }
+}
+
+extension String {
+    /// The text, or as many of its bytes as are whole characters, with an ellipsis.
+    func shortened(to limit: Int) -> String {
+        guard utf8.count > limit else { return self }
+        // What is cut in two at the end gives a replacement character, which goes.
+        let start = String(decoding: utf8.prefix(limit), as: UTF8.self)
+        return (start.last == "\u{FFFD}" ? String(start.dropLast()) : start) + "…"
     }
 }

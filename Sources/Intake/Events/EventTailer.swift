@@ -15,10 +15,12 @@ final class EventTailer: Sendable {
     private struct Listener {
         let key: String?
         let job: JobID?
+        let client: Client
         let messages: AsyncStream<Message>.Continuation
     }
 
     private struct State {
+        var places: Places
         var listeners: [Int: Listener] = [:]
         var lastID = 0
         /// The last event that was passed on; `nil` while nobody listens.
@@ -26,21 +28,36 @@ final class EventTailer: Sendable {
         var isClosed = false
     }
 
-    /// The most listeners.
+    /// The most listeners, unless there may be fewer connections.
     static let listenerLimit = 1000
     /// The events that may wait for a listener; one that is slower is sent away, and may come again.
     static let bufferLimit = 2000
     private static let interval: Duration = .milliseconds(200)
     private static let keepAliveInterval: Duration = .seconds(15)
+    /// Between two looks for listeners who may listen no more.
+    private static let checkInterval: Duration = .seconds(1)
     private static let pageSize = 1000
 
     let reader: EventReader
+    private let isAdmitted: @Sendable (Client) -> Bool
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(reader: EventReader, logger: Logger) {
+    /// - Parameters:
+    ///   - reader: Of the history.
+    ///   - limit: The most listeners.
+    ///   - isAdmitted: Whether a client may still listen; its token may have been revoked.
+    ///   - logger: For what goes wrong.
+    init(
+        reader: EventReader,
+        limit: Int = EventTailer.listenerLimit,
+        isAdmitted: @escaping @Sendable (Client) -> Bool = { _ in true },
+        logger: Logger
+    ) {
         self.reader = reader
+        self.isAdmitted = isAdmitted
         self.logger = logger
+        state = Mutex(State(places: Places(limit: limit)))
     }
 
     /// How many listen now.
@@ -49,7 +66,7 @@ final class EventTailer: Sendable {
     /// Listens from now on.
     ///
     /// - Throws: ``Problem`` when there are too many listeners, or the intake shuts down; `PostgresError`.
-    func subscribe(key: String?, job: JobID?) async throws -> EventSubscription {
+    func subscribe(key: String?, job: JobID?, client: Client = .anyone) async throws -> EventSubscription {
         let known = state.withLock { $0.position }
         var last = known ?? 0
         if known == nil { last = try await reader.last() }
@@ -58,17 +75,21 @@ final class EventTailer: Sendable {
             bufferingPolicy: .bufferingOldest(Self.bufferLimit)
         )
         let (id, position) = try state.withLock { state in
-            guard !state.isClosed, state.listeners.count < Self.listenerLimit else {
-                throw Problem(.serviceUnavailable, "there are too many listeners; try again later", retryAfter: 5)
+            guard !state.isClosed else {
+                throw Problem(.serviceUnavailable, "the intake shuts down; try again", retryAfter: 1)
             }
+            try state.places.take(client.token, "listeners")
             let position = state.position ?? last
             state.position = position
             state.lastID += 1
-            state.listeners[state.lastID] = Listener(key: key, job: job, messages: continuation)
+            state.listeners[state.lastID] = Listener(key: key, job: job, client: client, messages: continuation)
             return (state.lastID, position)
         }
-        return EventSubscription(messages: messages, position: position) { [self] in
-            state.withLock { _ = $0.listeners.removeValue(forKey: id) }
+        return EventSubscription(messages: messages, position: position, end: { continuation.finish() }) { [self] in
+            state.withLock { state in
+                guard state.listeners.removeValue(forKey: id) != nil else { return }
+                state.places.giveBack(client.token)
+            }
         }
     }
 
@@ -77,6 +98,7 @@ final class EventTailer: Sendable {
         var order = EventOrder(after: -1)
         var isFailing = false
         var lastKeepAlive = ContinuousClock.now
+        var lastCheck = ContinuousClock.now
         while !Task.isCancelled {
             let position = state.withLock { state in
                 if state.listeners.isEmpty { state.position = nil }
@@ -96,6 +118,11 @@ final class EventTailer: Sendable {
                         logger.warning("Events not read", metadata: ["error": "\(error)"])
                     }
                     isFailing = true
+                }
+                if lastCheck.duration(to: .now) > Self.checkInterval {
+                    lastCheck = .now
+                    let listeners = state.withLock { Array($0.listeners.values) }
+                    for listener in listeners where !isAdmitted(listener.client) { listener.messages.finish() }
                 }
                 if lastKeepAlive.duration(to: .now) > Self.keepAliveInterval {
                     lastKeepAlive = .now
@@ -132,15 +159,19 @@ final class EventSubscription: Sendable {
     let messages: AsyncStream<EventTailer.Message>
     /// Later events come in ``messages``.
     let position: Int64
+    /// Ends ``messages``.
+    let end: @Sendable () -> Void
     private let onEnd: @Sendable () -> Void
 
     init(
         messages: AsyncStream<EventTailer.Message>,
         position: Int64,
+        end: @escaping @Sendable () -> Void,
         onEnd: @escaping @Sendable () -> Void
     ) {
         self.messages = messages
         self.position = position
+        self.end = end
         self.onEnd = onEnd
     }
 

@@ -4,7 +4,9 @@ import NIOCore
 
 /// The fields of a request's JSON object, each checked as it is taken.
 struct JSONFields: Sendable {
-    private var fields: [JSONValue.Field]
+    private let fields: [JSONValue.Field]
+    /// A bit for each that was taken.
+    private var taken: UInt64 = 0
 
     private init(_ fields: [JSONValue.Field]) { self.fields = fields }
 
@@ -24,25 +26,26 @@ struct JSONFields: Sendable {
         guard body.readableBytes > 0 else {
             throw Problem(.badRequest, "the body is empty; send a JSON object", [("", "must be a JSON object")])
         }
+        // What is made of the body is there beside it, and only then the body goes.
+        let held = body.readableBytes > HeldBytes.small ? OpenConnection.current?.serving : nil
+        try held?.take(body.readableBytes)
         self = try Self.parse(body.readableBytesView)
+        held?.giveBack(body.readableBytes)
     }
 
     /// Reads a JSON object.
     static func parse(_ bytes: some Sequence<UInt8>) throws(Problem) -> JSONFields {
-        let value: JSONValue
         do throws(JSONParser.Failure) {
-            value = try JSONParser.parse(bytes)
+            return JSONFields(try JSONParser.fields(bytes))
         } catch {
-            throw Problem(.badRequest, "the body is not JSON; send a JSON object", [("", "must be a JSON object")])
+            let reason =
+                switch error {
+                case .malformed: "must be a JSON object, and is not JSON"
+                case .notAnObject(let typeName): "must be a JSON object, and is \(typeName)"
+                case .tooManyFields: "must have at most \(JSONParser.fieldLimit) fields"
+                }
+            throw Problem(.badRequest, "the body \(reason)", [("", reason)])
         }
-        guard case .object(let fields, _) = value else {
-            throw Problem(
-                .badRequest,
-                "the body is \(value.typeName); send a JSON object",
-                [("", "must be a JSON object")]
-            )
-        }
-        return JSONFields(fields)
     }
 
     /// Takes a field out, whatever it holds; `null` if there is none.
@@ -51,8 +54,9 @@ struct JSONFields: Sendable {
     mutating func take(_ name: String) -> JSONValue {
         var last: JSONValue?
         for index in fields.indices.reversed() where fields[index].name == name {
-            let value = fields.remove(at: index).value
-            last = last ?? value
+            guard taken & 1 << UInt64(index) == 0 else { continue }
+            taken |= 1 << UInt64(index)
+            last = last ?? fields[index].value
         }
         return last ?? .null
     }
@@ -77,5 +81,8 @@ struct JSONFields: Sendable {
     }
 
     /// The names of what was not taken.
-    var left: [String] { fields.isEmpty ? [] : Set(fields.map(\.name)).sorted() }
+    var left: [String] {
+        guard taken.nonzeroBitCount < fields.count else { return [] }
+        return Set(fields.indices.filter { taken & 1 << UInt64($0) == 0 }.map { fields[$0].name }).sorted()
+    }
 }

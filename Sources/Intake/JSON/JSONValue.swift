@@ -6,24 +6,13 @@ enum JSONValue: Sendable, Equatable {
     case number(Double)
     case string(String)
     /// What is in it is of no interest: no field takes one.
-    case array(holdsNUL: Bool)
-    /// Its fields, in their order, those of one name too; and, where it is the value of a field of the outermost object, its text.
-    case object([Field], String)
+    case array
+    case object(JSONText)
 
     /// A field of an object: a list of a few is searched faster than a dictionary of them is made.
     struct Field: Sendable, Equatable {
         let name: String
         let value: JSONValue
-    }
-
-    /// Whether a text in it, or a name, has a NUL character, which PostgreSQL does not store.
-    var holdsNUL: Bool {
-        switch self {
-        case .string(let text): text.utf8.contains(0)
-        case .array(let holdsNUL): holdsNUL
-        case .object(let fields, _): fields.contains { $0.name.utf8.contains(0) || $0.value.holdsNUL }
-        default: false
-        }
     }
 
     /// What JavaScript takes for false: null, false, 0 and "".
@@ -78,4 +67,16 @@ enum JSONValue: Sendable, Equatable {
         let zeros = String(repeating: "0", count: exponent < 0 ? -exponent - 1 : max(0, exponent + 1 - digits.count))
         return exponent < 0 ? "\(sign)0.\(zeros)\(digits)" : "\(sign)\(digits)\(zeros)"
     }
+}
+
+/// An object as it was written; it is JSON.
+struct JSONText: Sendable, Equatable {
+    let text: String
+    /// How many bytes it takes as PostgreSQL writes it.
+    ///
+    /// A `jsonb` is written without the spaces that were there, with one behind each colon and comma, and with all digits of
+    /// each number. Of several fields of one name PostgreSQL keeps one, and this counts all.
+    let size: Int
+    /// Whether a text in it, or a name, has a NUL character, which PostgreSQL does not store.
+    let holdsNUL: Bool
 }

@@ -5,6 +5,8 @@ import Hummingbird
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []
     private var needsComma = false
+    /// The names of the only fields that are written; `nil` for all.
+    var only: Set<String>?
 
     /// An object.
     static func object(capacity: Int = 512, _ fields: (inout JSONWriter) -> Void) -> [UInt8] {
@@ -23,13 +25,13 @@ struct JSONWriter {
 
     /// A field with a text; none when that is `nil`.
     mutating func field(_ name: String, _ value: String?) {
-        guard let value else { return }
+        guard let value, isWritten(name) else { return }
         self.name(name)
         text(value)
     }
 
     mutating func field(_ name: String, _ value: Int64?) {
-        guard let value else { return }
+        guard let value, isWritten(name) else { return }
         self.name(name)
         bytes.append(contentsOf: String(value).utf8)
     }
@@ -40,7 +42,7 @@ struct JSONWriter {
 
     /// A field with a JSON text; none when that is `nil`.
     mutating func field(_ name: String, json: String?) {
-        guard let json else { return }
+        guard let json, isWritten(name) else { return }
         self.name(name)
         bytes.append(contentsOf: json.utf8)
     }
@@ -62,6 +64,8 @@ struct JSONWriter {
         }
         close(UInt8(ascii: "]"))
     }
+
+    private func isWritten(_ name: String) -> Bool { only?.contains(name) ?? true }
 
     private mutating func open(_ byte: UInt8) {
         bytes.append(byte)

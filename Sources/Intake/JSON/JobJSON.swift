@@ -35,9 +35,11 @@ package enum JobJSON {
         do {
             return try body()
         } catch let invalid as InvalidSubmission {
-            throw Invalid(description: invalid.fields.map(\.description).joined(separator: "; "))
+            throw Invalid(description: invalid.description)
         } catch let invalid as InvalidField {
             throw Invalid(description: invalid.description)
+        } catch let problem as Problem {
+            throw Invalid(description: problem.details.detail)
         } catch {
             throw Invalid(description: "it is not a JSON object")
         }

@@ -6,6 +6,15 @@ import Redlock
 
 /// A job as clients see it; times in RFC 3339, UTC.
 enum JobResponse {
+    /// The names of a job's fields.
+    static let fieldNames: Set = [
+        "id", "key", "kind", "value", "queue", "priority", "durationMs", "lockTtlMs", "timeoutMs", "state", "attempt",
+        "maxAttempts", "fence", "error", "submittedAt", "runAt", "startedAt", "finishedAt", "metadata", "traceparent",
+        "progress", "progressNote",
+    ]
+    /// Those that are as long as a submitter likes: a list has them when they are asked for.
+    static let longFieldNames: Set = ["value", "metadata"]
+
     static func json(_ job: Job) -> [UInt8] {
         JSONWriter.object(capacity: 512 + job.value.utf8.count) { write(job, to: &$0) }
     }

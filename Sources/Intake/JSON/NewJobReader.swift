@@ -4,6 +4,8 @@ import Redlock
 
 /// Reads a job from its JSON fields, and names all that is wrong with them.
 struct NewJobReader {
+    /// Of names that are no fields, so many are told.
+    private static let unknownLimit = 5
     private static let fieldNames = [
         "key", "value", "kind", "queue", "priority", "runAt", "maxAttempts", "lockTtlMs", "durationMs", "timeoutMs",
         "metadata",
@@ -42,11 +44,20 @@ struct NewJobReader {
                     }
                 } ?? nil
         }
-        for name in reader.fields.left {
+        let unknown = reader.fields.left
+        if !unknown.isEmpty {
             let known = fieldNames + (hasIdempotencyKey ? ["idempotencyKey"] : [])
-            reader.wrong.append(
-                InvalidField(name, "is not a field; the fields are \(known.joined(separator: ", "))")
-            )
+            for name in unknown.prefix(unknownLimit) {
+                reader.wrong.append(
+                    InvalidField(
+                        name.shortened(to: NewJob.maximumNameBytes),
+                        "is not a field; the fields are \(known.joined(separator: ", "))"
+                    )
+                )
+            }
+            if unknown.count > unknownLimit {
+                reader.wrong.append(InvalidField("", "has \(unknown.count - unknownLimit) more fields that are none"))
+            }
         }
         guard reader.wrong.isEmpty else { throw InvalidSubmission(fields: reader.wrong) }
         return job
@@ -123,9 +134,15 @@ extension JSONFields {
         let value = take("metadata")
         switch value {
         case .null: return nil
-        case .object(_, let text):
-            guard !value.holdsNUL else { throw InvalidField("metadata", "must not contain a NUL character") }
-            return try NewJob.bounded(text, upTo: NewJob.maximumMetadataBytes, field: "metadata")
+        case .object(let object):
+            guard !object.holdsNUL else { throw InvalidField("metadata", "must not contain a NUL character") }
+            guard object.size <= NewJob.maximumMetadataBytes else {
+                throw InvalidField(
+                    "metadata",
+                    "must have at most \(NewJob.maximumMetadataBytes) bytes as PostgreSQL writes it, and has \(object.size)"
+                )
+            }
+            return object.text
         default: throw InvalidField("metadata", "must be a JSON object, and is \(value.typeName)")
         }
     }

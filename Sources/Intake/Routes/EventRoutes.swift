@@ -8,12 +8,14 @@ import NIOCore
 /// - Source: WHATWG HTML, section 9.2.
 struct EventRoutes: Sendable {
     private static let pageSize = 1000
+    /// Tells a proxy (nginx) to pass each event on, and not to wait for more.
+    private static let accelBuffering = HTTPField.Name("X-Accel-Buffering")!  // A valid name.
     private static let lastEventID = HTTPField.Name("Last-Event-ID")!  // A valid name.
 
     let tailer: EventTailer
 
     func add(read: some RouterMethods<IntakeContext>) {
-        read.get("v1/events") { request, _ in
+        read.get("v1/events") { request, context in
             let query = try QueryFields(request, ["key", "job"])
             let key = try query.text("key")
             let job = try query.integer("job", in: 1...Int64.max).map(JobID.init)
@@ -24,7 +26,7 @@ struct EventRoutes: Sendable {
                 }
                 last = number
             }
-            let subscription = try await tailer.subscribe(key: key, job: job)
+            let subscription = try await tailer.subscribe(key: key, job: job, client: context.client)
             let body = ResponseBody { [last] writer in
                 try await writer.write(ByteBuffer(string: ": the events of the lock history\n\n"))
                 // What a listener missed before it came back.
@@ -34,6 +36,7 @@ struct EventRoutes: Sendable {
                     for event in events { try await writer.write(Self.frame(event)) }
                     next = events.count == Self.pageSize ? events.last?.id : nil
                 }
+                OpenConnection.whenGone(subscription.end)
                 for await message in subscription.messages {
                     switch message {
                     case .event(let event): try await writer.write(Self.frame(event))
@@ -42,7 +45,11 @@ struct EventRoutes: Sendable {
                 }
                 try await writer.finish(nil)
             }
-            return Response(status: .ok, headers: [.contentType: "text/event-stream"], body: body)
+            return Response(
+                status: .ok,
+                headers: [.contentType: "text/event-stream", Self.accelBuffering: "no"],
+                body: body
+            )
         }
     }
 

@@ -8,8 +8,12 @@ import Redlock
 struct JobRoutes: Sendable {
     /// The longest that an answer is held until a job has finished, in seconds.
     private static let longestWait: Int64 = 60
+    /// After so many bytes of values and metadata a page of a list ends.
+    private static let pageBytes = 4 << 20
 
     let submissions: Submissions
+    /// Of what has been submitted or ordered just now: it waits for no question.
+    let submitted: JobStore
     let store: JobStore
     let operations: QueueOperations
     let views: QueueViews
@@ -18,16 +22,16 @@ struct JobRoutes: Sendable {
 
     /// Adds the routes, by the scope that each needs.
     func add(submit: some RouterMethods<IntakeContext>, read: some RouterMethods<IntakeContext>) {
-        submit.post("v1/jobs") { request, _ in
+        submit.post("v1/jobs") { request, context in
             let fields = try await JSONFields(
                 request,
                 limit: IntakeContext.bodyLimit,
                 types: ["application/json"]
             )
             var job = try NewJobReader.read(fields, traceparent: request.traceparent)
-            job.idempotencyKey = try IdempotencyKey.read(request)
+            job.idempotencyKey = context.client.own(try IdempotencyKey.read(request))
             var receipt = try await submissions.submit(job)
-            if !receipt.isNew, let first = try await store.find(receipt.id) {
+            if !receipt.isNew, let first = try await submitted.find(receipt.id) {
                 // A repeated submission is answered like the first.
                 receipt = JobReceipt(id: first.id, submittedAt: first.submittedAt)
             }
@@ -39,7 +43,7 @@ struct JobRoutes: Sendable {
             let id = try context.job()
             let query = try QueryFields(request, ["wait"])
             if let seconds = try query.integer("wait", in: 0...Self.longestWait), seconds > 0 {
-                try await watch.wait(for: id, within: .seconds(seconds))
+                try await watch.wait(for: id, within: .seconds(seconds), token: context.client.token)
             }
             return JobResponse.make(try await find(id), for: request)
         }
@@ -128,12 +132,15 @@ struct JobRoutes: Sendable {
     private func list(_ request: Request) async throws -> Response {
         let query = try QueryFields(
             request,
-            ["state", "key", "queue", "kind", "submittedAfter", "submittedBefore", "cursor", "limit"]
+            ["state", "key", "queue", "kind", "submittedAfter", "submittedBefore", "fields", "cursor", "limit"]
         )
         var filter = JobFilter()
         filter.states = try (query.text("state") ?? "").split(separator: ",").map { text in
             guard let state = Job.State(rawValue: String(text)) else {
-                throw InvalidField("state", "must be states, separated by commas, and \(text) is none")
+                throw InvalidField(
+                    "state",
+                    "must be states, separated by commas, and \(String(text).shortened(to: 64)) is none"
+                )
             }
             return state
         }
@@ -145,15 +152,39 @@ struct JobRoutes: Sendable {
         filter.before = try query.numberCursor().map(JobID.init)
         let limit = try query.limit()
         filter.limit = limit + 1
-        let jobs = try await store.list(filter)
+        let fields = try Self.fields(query)
+        filter.hasValues = fields.contains("value")
+        filter.hasMetadata = fields.contains("metadata")
+        filter.bytes = Int64(Self.pageBytes)
+        let found = try await store.list(filter)
+        let jobs = found.prefix(limit)
+        let bytes = jobs.reduce(0) { $0 + $1.value.utf8.count + ($1.metadata?.utf8.count ?? 0) }
+        let mayHaveMore = found.count > limit || bytes > Self.pageBytes
         return JSONResponse.make(
-            JSONWriter.object(capacity: 512 * jobs.count) { writer in
-                writer.array("jobs", Array(jobs.prefix(limit))) { writer, job in
+            JSONWriter.object(capacity: bytes + 512 * jobs.count) { writer in
+                writer.array("jobs", Array(jobs)) { writer, job in
+                    writer.only = fields
                     writer.object { JobResponse.write(job, to: &$0) }
+                    writer.only = nil
                 }
-                if jobs.count > limit { writer.field("next", Cursor.make("\(jobs[limit - 1].id)")) }
+                if mayHaveMore, let last = jobs.last { writer.field("next", Cursor.make("\(last.id)")) }
             }
         )
+    }
+
+    /// The fields that a list is to have: its jobs' numbers, and what was asked for, or all that are short.
+    private static func fields(_ query: QueryFields) throws -> Set<String> {
+        guard let text = try query.text("fields") else {
+            return JobResponse.fieldNames.subtracting(JobResponse.longFieldNames)
+        }
+        let names = Set(text.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+        if let name = names.subtracting(JobResponse.fieldNames).min() {
+            throw InvalidField(
+                "fields",
+                "must be fields of a job, separated by commas, and \(name.shortened(to: 64)) is none"
+            )
+        }
+        return names.union(["id"])
     }
 }
 
@@ -203,6 +234,7 @@ extension Request {
 
     /// Reads a body that is of no use.
     func expectNoBody() async throws {
+        askForBody()
         for try await piece in body where piece.readableBytes > 0 {
             throw Problem(.badRequest, "this takes no body", [("", "must be empty")])
         }

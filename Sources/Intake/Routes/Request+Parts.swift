@@ -30,13 +30,28 @@ struct QueryFields {
     /// - Throws: `InvalidField` for a name that is not known, or that comes twice.
     init(_ request: Request, _ known: [String]) throws(InvalidField) {
         self.known = known
-        for (name, value) in request.uri.queryParameters { values[String(name), default: []].append(String(value)) }
+        for pair in (request.uri.query ?? "").split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = try Self.decoded(parts[0], in: String(parts[0]))
+            values[name, default: []].append(parts.count == 1 ? "" : try Self.decoded(parts[1], in: name))
+        }
         for name in values.keys.sorted() {
             guard known.contains(name) else {
-                throw InvalidField(name, "is not a parameter; the parameters are \(known.joined(separator: ", "))")
+                throw InvalidField(
+                    name.shortened(to: NewJob.maximumNameBytes),
+                    "is not a parameter; the parameters are \(known.joined(separator: ", "))"
+                )
             }
             guard values[name]?.count == 1 else { throw InvalidField(name, "must be given once") }
         }
+    }
+
+    /// As forms have it: a plus is a space.
+    private static func decoded(_ text: Substring, in name: String) throws(InvalidField) -> String {
+        guard let decoded = text.replacing("+", with: " ").removingPercentEncoding else {
+            throw InvalidField(name.shortened(to: NewJob.maximumNameBytes), "must be percent-encoded UTF-8")
+        }
+        return decoded
     }
 
     func text(_ name: String) throws(InvalidField) -> String? {
@@ -68,7 +83,7 @@ struct QueryFields {
     /// What a page begins after, as an earlier answer gave it.
     func cursor() throws(InvalidField) -> String? {
         guard let text = try text("cursor") else { return nil }
-        guard let text = Cursor.read(text) else {
+        guard let text = Cursor.read(text), !text.utf8.contains(0) else {
             throw InvalidField("cursor", "must be what an answer gave as next")
         }
         return text

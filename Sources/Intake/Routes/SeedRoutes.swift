@@ -73,7 +73,7 @@ struct WrongInput: Error, HTTPResponseError {
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
         try JSONResponse.make(
-            Details(field: field?.name, detail: field?.description),
+            Details(field: field?.name, detail: field?.description.shortened(to: Problem.detailLimit)),
             status: status
         )
     }

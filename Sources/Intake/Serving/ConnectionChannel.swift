@@ -4,11 +4,18 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
 import NIOSSL
 
 /// Sets each connection up: TLS if there is a certificate, HTTP/1.1 with its limits, and deadlines.
 struct ConnectionChannel: HTTPChannelHandler {
-    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+    /// A connection, with what others know of it.
+    struct Value: ServerChildChannelValue {
+        let http: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+        let connection: OpenConnection
+
+        var channel: any Channel { http.channel }
+    }
 
     let responder: Responder
     let limits: ConnectionState.Limits
@@ -19,12 +26,12 @@ struct ConnectionChannel: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         let connection = OpenConnection(channel, now: .now())
-        let isAdmitted = table.enter(connection)
+        let admission = table.enter(connection)
         let http = HTTP1Channel(
             responder: responder,
             configuration: .init(
                 additionalChannelHandlers: [
-                    ConnectionHandler(connection, isAdmitted: isAdmitted, limits: limits, table: table, drain: drain)
+                    ConnectionHandler(connection, admission, limits: limits, table: table, drain: drain)
                 ],
                 httpDecoderConfiguration: decoder
             )
@@ -32,8 +39,18 @@ struct ConnectionChannel: HTTPChannelHandler {
         return channel.eventLoop.makeCompletedFuture {
             guard let certificates else { return }
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificates.context))
-        }.flatMap { http.setup(channel: channel, logger: logger) }
+        }.flatMap { http.setup(channel: channel, logger: logger) }.flatMapThrowing { http in
+            let pipeline = channel.pipeline.syncOperations
+            let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
+            try pipeline.addHandler(HeadRules(), position: .before(codec))
+            return Value(http: http, connection: connection)
+        }
     }
 
-    func handle(value: Value, logger: Logger) async { await handleHTTP(asyncChannel: value, logger: logger) }
+    func handle(value: Value, logger: Logger) async {
+        await OpenConnection.$current.withValue(value.connection) {
+            await handleHTTP(asyncChannel: value.http, logger: logger)
+        }
+        value.connection.ended()
+    }
 }

@@ -12,6 +12,15 @@ struct ConnectionState {
         case answerUnavailable
     }
 
+    /// What of its client's it waits for.
+    enum Wait {
+        case none
+        /// A request, or the rest of its head.
+        case forRequest
+        /// The rest of a body, or that some of an answer is taken.
+        case withinRequest
+    }
+
     private let limits: Limits
     private var unanswered = 0
     /// The next request's head is awaited until then.
@@ -20,6 +29,8 @@ struct ConnectionState {
     private var answer: NIODeadline?
     /// The client is to take some of the answer until then.
     private var write: NIODeadline?
+
+    private static let briefly: TimeAmount = .seconds(2)
 
     struct Limits: Sendable {
         let head, body, request, write, idle: TimeAmount
@@ -33,19 +44,25 @@ struct ConnectionState {
         }
     }
 
-    init(limits: Limits, now: NIODeadline) {
+    /// - Parameters:
+    ///   - limits: How long it waits for what.
+    ///   - isBrief: Whether its first head is waited for as short a time as makes sense at all.
+    ///   - now: On the monotonic clock.
+    init(limits: Limits, isBrief: Bool = false, now: NIODeadline) {
         self.limits = limits
-        head = now + limits.head
+        head = now + (isBrief ? min(limits.head, Self.briefly) : limits.head)
     }
 
     /// When something has to be done, unless something happens before.
     var deadline: NIODeadline? { [head, body, answer, write].compactMap { $0 }.min() }
     /// Whether it is the client's turn.
-    var isWaitingForClient: Bool { head != nil || body != nil }
+    var wait: Wait { body != nil || write != nil ? .withinRequest : head != nil ? .forRequest : .none }
     /// Whether the body of a request still comes in.
     var isReadingBody: Bool { body != nil }
     /// Whether a request is being served, or comes in.
     var isServing: Bool { unanswered > 0 }
+    /// Whether the request that comes in can be answered now: no other is before it, and its own answer has not begun.
+    var mayAnswerBody: Bool { body != nil && unanswered == 1 && answer != nil }
 
     mutating func headRead(now: NIODeadline) {
         unanswered += 1
@@ -75,7 +92,7 @@ struct ConnectionState {
     func expired(now: NIODeadline) -> Action {
         func isPast(_ deadline: NIODeadline?) -> Bool { deadline.map { $0 <= now } ?? false }
         if isPast(head) || isPast(write) { return .close }
-        if isPast(body) { return answer == nil ? .close : .answerTooSlow }
+        if isPast(body) { return mayAnswerBody ? .answerTooSlow : .close }
         return isPast(answer) ? .answerUnavailable : .wait
     }
 }

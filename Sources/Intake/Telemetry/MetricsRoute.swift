@@ -7,8 +7,8 @@ import Telemetry
 struct MetricsRoute: Sendable {
     let metrics: MetricsRegistry
 
-    func add(read: some RouterMethods<IntakeContext>) {
-        read.get("metrics") { _, _ in
+    func add(metrics scope: some RouterMethods<IntakeContext>) {
+        scope.get("metrics") { _, _ in
             Response(
                 status: .ok,
                 headers: [.contentType: MetricsRegistry.contentType, .cacheControl: "no-store"],

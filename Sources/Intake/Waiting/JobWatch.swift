@@ -12,45 +12,55 @@ final class JobWatch: Sendable {
     }
 
     private struct State {
+        var places: Places
         var waiters: [Int: Waiter] = [:]
         var lastID = 0
         var isClosed = false
     }
 
-    /// The most requests that wait.
-    static let waiterLimit = 5000
     private static let interval: Duration = .milliseconds(100)
 
     private let store: JobStore
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(store: JobStore, logger: Logger) {
+    /// - Parameters:
+    ///   - store: Asked for the jobs.
+    ///   - limit: The most requests that wait; fewer than connections, as nobody makes place who is being served.
+    ///   - logger: For what goes wrong.
+    init(store: JobStore, limit: Int, logger: Logger) {
         self.store = store
         self.logger = logger
+        state = Mutex(State(places: Places(limit: limit)))
     }
 
     /// How many requests wait now.
     var waiterCount: Int { state.withLock { $0.waiters.count } }
 
-    /// Waits until a job has finished, the time is up, or the intake shuts down.
+    /// Waits until a job has finished, the time is up, the client has gone, or the intake shuts down.
     ///
+    /// - Parameters:
+    ///   - job: What is waited for.
+    ///   - limit: For how long.
+    ///   - token: Whose request it is; `nil` for anyone.
     /// - Throws: ``Problem`` when too many wait already.
-    func wait(for job: JobID, within limit: Duration) async throws(Problem) {
+    func wait(for job: JobID, within limit: Duration, token: Int64? = nil) async throws(Problem) {
         let (ends, end) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let waiter = Waiter(job: job, deadline: .now + limit, end: end)
         let id: Int? = try state.withLock { state throws(Problem) in
             guard !state.isClosed else { return nil }
-            guard state.waiters.count < Self.waiterLimit else {
-                throw Problem(.serviceUnavailable, "too many requests wait already; ask without wait", retryAfter: 1)
-            }
+            try state.places.take(token, "requests that wait")
             state.lastID += 1
             state.waiters[state.lastID] = waiter
             return state.lastID
         }
         guard let id else { return }
+        OpenConnection.whenGone { end.finish() }
         for await _ in ends {}
-        state.withLock { _ = $0.waiters.removeValue(forKey: id) }
+        state.withLock { state in
+            state.waiters[id] = nil
+            state.places.giveBack(token)
+        }
     }
 
     /// Looks for jobs that have finished until its task is cancelled.

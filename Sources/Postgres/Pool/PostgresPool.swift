@@ -36,6 +36,14 @@ package final class PostgresPool: Sendable {
         state = Mutex(PoolState(size: size))
     }
 
+    /// Makes another pool that opens connections as this one does: what borrows from one takes none from the other.
+    ///
+    /// - Parameter size: How many connections it has at most.
+    /// - Returns: A pool, to be closed by itself.
+    package func another(size: Int) -> PostgresPool {
+        PostgresPool(configuration: configuration, size: size, acquireTimeout: acquireTimeout, logger: logger)
+    }
+
     /// What its connections are doing.
     package var status: PoolStatus { state.withLock { $0.status } }
 

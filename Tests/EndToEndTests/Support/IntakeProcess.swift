@@ -54,16 +54,19 @@ struct IntakeProcess: Sendable {
 
     func post(_ path: String, bytes: [UInt8]) async throws -> Answer { try await send(.POST, path, bytes: bytes, [:]) }
 
-    func get(_ path: String, token: String? = nil) async throws -> Answer {
+    func get(_ path: String, token: String? = nil, upTo limit: Int = 1 << 20) async throws -> Answer {
         var request = HTTPClientRequest(url: base + path)
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        return try await send(request)
+        return try await send(request, upTo: limit)
     }
 
     /// How much memory it has, in KiB.
-    func residentKilobytes() throws -> Int {
+    func residentKilobytes() throws -> Int { try memory("VmRSS") }
+
+    /// What the kernel says of its memory, in KiB; `VmHWM` is the most that it ever had.
+    func memory(_ name: String) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(program.process.pid)/status", encoding: .utf8)
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        let line = status.split(separator: "\n").first { $0.hasPrefix("\(name):") }
         return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
     }
 
@@ -95,13 +98,13 @@ struct IntakeProcess: Sendable {
         return job
     }
 
-    private func send(_ request: HTTPClientRequest) async throws -> Answer {
+    private func send(_ request: HTTPClientRequest, upTo limit: Int = 1 << 20) async throws -> Answer {
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(90))
         let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
         return Answer(
             status: Int(response.status.code),
             headers: headers,
-            body: String(buffer: try await response.body.collect(upTo: 1 << 20))
+            body: String(buffer: try await response.body.collect(upTo: limit))
         )
     }
 }

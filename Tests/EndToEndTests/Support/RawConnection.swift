@@ -41,10 +41,12 @@ final class RawConnection: Sendable {
         else { throw Broken(description: "this machine allows \(limit.rlim_cur) open files; raise it (ulimit -n)") }
     }
 
-    func send(_ text: String) async throws {
+    func send(_ text: String) async throws { try await send(bytes: Array(text.utf8)) }
+
+    func send(bytes: [UInt8]) async throws {
         // A server that has answered already may have closed: what it said is still to be read.
         _ = await onQueue { [descriptor] in
-            var bytes = Array(text.utf8)[...]
+            var bytes = bytes[...]
             while !bytes.isEmpty {
                 let count = bytes.withUnsafeBytes {
                     Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
