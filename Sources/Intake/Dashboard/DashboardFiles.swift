@@ -21,8 +21,8 @@ enum DashboardFiles {
     static let pages: [(path: String, file: DashboardFile)] = [
         ("/", page("overview")),
         ("/timeline", page("timeline")),
-        ("/jobs/:id", page("job")),
-        ("/keys/:key", page("key")),
+        ("/jobs/:id", page("job", up: "../")),
+        ("/keys/:key", page("key", up: "../")),
         ("/failed", page("failed")),
         ("/search", page("search")),
     ]
@@ -76,8 +76,9 @@ enum DashboardFiles {
         return library
     }()
 
-    private static func page(_ name: String) -> DashboardFile {
-        guard let text = library.render(["page": name], withTemplate: name) else {
+    /// Makes a page; `up` is the way from it to where all pages are, as a proxy may have them under a path of its own.
+    private static func page(_ name: String, up: String = "./") -> DashboardFile {
+        guard let text = library.render(["page": name, "up": up], withTemplate: name) else {
             preconditionFailure("the program carries no template \(name)")
         }
         return DashboardFile([UInt8](text.utf8), "text/html")

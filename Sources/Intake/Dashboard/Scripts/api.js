@@ -1,5 +1,6 @@
 // Asks the API of this intake.
 
+import { address } from "./dom.js";
 import { askForToken, token } from "./token.js";
 
 const patience = 20_000;
@@ -25,15 +26,19 @@ export const post = (path) => ask("POST", path, true);
 async function ask(method, path, isWanted) {
     const response = await admitted(method, path, isWanted, AbortSignal.timeout(patience));
     if (!response.ok) throw await problem(response);
-    return response.json();
+    return parse(await response.text());
 }
+
+/** As JSON.parse, but for whole numbers of so many digits that JavaScript would round them: these become texts. */
+const parse = (text) => JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (part) =>
+    /^-?\d{16,}$/.test(part) ? `"${part}"` : part));
 
 /** Sends a request; with another token, as long as the reader enters one. */
 async function admitted(method, path, isWanted, signal) {
     for (;;) {
         const used = token();
         const headers = used ? { Authorization: `Bearer ${used}` } : {};
-        const response = await fetch(path, { method, headers, signal, cache: "no-store" });
+        const response = await fetch(address(path), { method, headers, signal, cache: "no-store" });
         const isUnknown = response.status === 401;
         if (!isUnknown && !(response.status === 403 && isWanted)) return response;
         if (used !== token()) continue;  // It was entered meanwhile.
@@ -141,7 +146,7 @@ async function* frames(body, abort) {
         text = parts.pop();
         for (const part of parts) {
             const data = part.split("\n").find((line) => line.startsWith("data: "));
-            if (data) yield JSON.parse(data.slice(6));
+            if (data) yield parse(data.slice(6));
         }
     }
 }

@@ -3,6 +3,12 @@
 const svgNamespace = "http://www.w3.org/2000/svg";
 const nodesOf = new WeakMap();
 
+/** Where all pages are: a proxy may have them under a path of its own. */
+const root = new URL("../", import.meta.url).pathname;
+
+/** The address of a page, or of something of the API, which begins with a slash. */
+export const address = (path) => root + path.slice(1);
+
 export const byID = (id) => document.getElementById(id);
 
 /** An element with attributes and children; a function is a listener, null leaves an attribute or a child out. */
@@ -78,8 +84,19 @@ export function row(body, ...contents) {
             content)));
 }
 
-export const jobLink = (job) => element("a", { href: `/jobs/${job}` }, String(job));
+export const jobPath = (job) => address(`/jobs/${job}`);
 
-export const keyPath = (key) => `/keys/${encodeURIComponent(key)}`;
+export const jobLink = (job) => element("a", { href: jobPath(job) }, String(job));
+
+export const keyPath = (key) => address(`/keys/${encodeURIComponent(key)}`);
+
+/** What the address of a page ends with: a key, or the number of a job; null when that is no text. */
+export function pageName() {
+    try {
+        return decodeURIComponent(location.pathname.split("/").pop());
+    } catch {
+        return null;
+    }
+}
 
 export const keyLink = (key) => element("a", { href: keyPath(key), class: "key", title: key }, key);

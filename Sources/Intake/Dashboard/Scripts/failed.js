@@ -24,7 +24,7 @@ const chosen = () => boxes().filter((box) => box.checked);
 async function load(isMore) {
     try {
         const cursor = isMore && next ? `&cursor=${encodeURIComponent(next)}` : "";
-        const page = await get(`/v1/jobs?state=failed&limit=100${cursor}`);
+        const page = await get(`/v1/jobs?state=failed&fields=key,state,queue,attempt,maxAttempts,finishedAt,error&limit=100${cursor}`);
         jobs = isMore ? [...jobs, ...page.jobs] : page.jobs;
         table.show(jobs);
         next = page.next ?? null;

@@ -1,7 +1,7 @@
 // One job: its state, why it waits, its attempts and votes; cancel and retry.
 
 import { get, listen, post, repeat } from "./api.js";
-import { byID, element, jobLink, keyLink, keyPath, reconcile, row, say, set, show } from "./dom.js";
+import { byID, element, jobLink, keyLink, keyPath, pageName, reconcile, row, say, set, show } from "./dom.js";
 import { eventName, span, votes, worker } from "./events.js";
 import { count, duration, micros, moment } from "./format.js";
 import { badge } from "./jobs.js";
@@ -10,7 +10,7 @@ import { describe } from "./pan.js";
 import { Plot } from "./plot.js";
 import { act, explain, liveness } from "./shell.js";
 
-const id = location.pathname.split("/").pop();
+const id = pageName() ?? "";
 const path = `/v1/jobs/${encodeURIComponent(id)}`;
 const finished = ["succeeded", "failed", "cancelled"];
 const model = new Model();

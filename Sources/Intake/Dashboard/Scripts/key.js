@@ -1,7 +1,7 @@
 // One key: its value, who holds it, its line, its jobs and its history.
 
 import { get, repeat } from "./api.js";
-import { byID, element, jobLink, reconcile, row, say, set, show } from "./dom.js";
+import { address, byID, element, jobLink, pageName, reconcile, row, say, set, show } from "./dom.js";
 import { eventCells, worker } from "./events.js";
 import { Feed } from "./feed.js";
 import { count, duration, moment } from "./format.js";
@@ -11,11 +11,12 @@ import { describe, movable } from "./pan.js";
 import { Plot } from "./plot.js";
 import { explain, liveness } from "./shell.js";
 
-const key = decodeURIComponent(location.pathname.slice("/keys/".length));
+const name = pageName();
+const key = name ?? "";
 const path = `/v1/keys/${encodeURIComponent(key)}`;
 document.title = `${key} · Holdfast`;
 say(byID("title"), key);
-byID("timeline-link").href = `/timeline?${new URLSearchParams({ keys: key })}`;
+byID("timeline-link").href = address(`/timeline?${new URLSearchParams({ keys: key })}`);
 
 const model = new Model();
 const plot = new Plot(byID("timeline"), model, { mostRows: 1 });
@@ -83,7 +84,8 @@ function showEvents() {
 
 byID("more").addEventListener("click", () => loadEarlier().catch(liveness("earlier")));
 
-repeat(async () => {
+if (name === null) say(show(byID("missing"), true), "The address of this page is not that of a key.");
+else repeat(async () => {
     try {
         await load();
     } catch (error) {

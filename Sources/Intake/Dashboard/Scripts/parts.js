@@ -1,6 +1,6 @@
 // The elements that a timeline is drawn with.
 
-import { drawing, element } from "./dom.js";
+import { drawing, element, jobPath } from "./dom.js";
 
 export const holdHeight = 20;
 export const axisHeight = 26;
@@ -23,7 +23,7 @@ export function capPath(end, x, y) {
 
 export function makeItem(item) {
     const job = item.hold?.job ?? item.wait?.job ?? item.mark?.job;
-    const link = { href: job ? `/jobs/${job}` : null, tabindex: -1 };
+    const link = { href: job ? jobPath(job) : null, tabindex: -1 };
     const title = drawing("title");
     if (item.kind === "small") return drawing("path", { class: `small worker-${item.worker}` });
     if (item.kind === "hold") {

@@ -1,7 +1,7 @@
 // A job by its number, and a key by its name.
 
 import { get } from "./api.js";
-import { byID, keyPath, say, show } from "./dom.js";
+import { byID, jobPath, keyPath, say, show } from "./dom.js";
 import { jobTable } from "./jobs.js";
 import { explain, liveness, notify } from "./shell.js";
 
@@ -29,7 +29,7 @@ async function search() {
     live(null);
     const isKey = key && (key.value !== undefined || key.line.length || list?.jobs.length || history?.events.length);
     // Of one thing only its own page is of use.
-    if (job && !isKey) return location.replace(`/jobs/${text}`);
+    if (job && !isKey) return location.replace(jobPath(text));
     if (isKey && !job) return location.replace(keyPath(text));
     if (job) {
         const table = jobTable("The job", ["job", "key", "state", "submitted"]);
