@@ -102,7 +102,7 @@ struct ViewPlanTests {
         let finds = [("waits", waits), ("runs", running), ("has finished", old), ("is not there", JobID(.max))]
         var questions = [list("all") { _ in }, list("of two states") { $0.states = [.running, .failed] }]
         for state in states { questions.append(list("\(state)") { $0.states = [state] }) }
-        for key in ["hot", "key7", "nobody's"] {
+        for key in ["hot", "key7", "of nobody"] {
             questions += [
                 list("of \(key)") { $0.key = key },
                 list("of \(key), from below") { filter in
