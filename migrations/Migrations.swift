@@ -49,12 +49,6 @@ extension String {
 
     fileprivate var plantingInWork: String {
         planting(
-            .settleWithoutFence,
-            "k.held_by = worker and k.fence = l_fences[l.ordinal]",
-            "k.lock_key = l_keys[l.ordinal]"
-        )
-        .planting(.lostWakeup, "l_delays_us[e.ordinal]", "900000000000000")
-        .planting(
             .turnDrawnTwice,
             "turn = case when l_delays_us[e.ordinal] > 0 then null else nextval('holdfast.turn') end",
             "turn = case when l_delays_us[e.ordinal] > 0 then null else (select s.last_value from holdfast.turn s) end"
@@ -75,6 +69,13 @@ extension String {
             k.fence = l_fences[l.ordinal]
                                 for key share skip locked
             """
+        )
+        // The last ones: they replace what others look for.
+        .planting(.lostWakeup, "l_delays_us[e.ordinal]", "900000000000000")
+        .planting(
+            .settleWithoutFence,
+            "k.held_by = worker and k.fence = l_fences[l.ordinal]",
+            "k.lock_key = l_keys[l.ordinal]"
         )
     }
 }

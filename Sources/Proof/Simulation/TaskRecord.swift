@@ -13,7 +13,7 @@ final class TaskRecord: @unchecked Sendable {
         var isOutage = false
     }
 
-    /// A hold serves one brief job after the other for so long, and two that were frozen as they began.
+    /// A hold serves one brief job after the other for so long, and two that began a little late.
     private static let slice: Duration = .milliseconds(150)
     private static let latecomers = 2
 
@@ -49,7 +49,10 @@ final class TaskRecord: @unchecked Sendable {
         guard let slice = holds[job.fence] else {
             return world.judge.found(.unrecorded, "job \(job.id) began under \(job.fence), which has no hold")
         }
-        guard slice.acquiredAt.duration(to: now) > Self.slice else { return }
+        // Of a process that was frozen meanwhile, the slice may begin when it goes on.
+        guard slice.acquiredAt.duration(to: now) > Self.slice,
+            process.awakeSince < process.trueTime(of: slice.acquiredAt)
+        else { return }
         slice.late += 1
         if slice.late > Self.latecomers {
             let time = slice.acquiredAt.duration(to: now)

@@ -10,7 +10,7 @@ import Worker
 ///
 /// Unchecked: one thread runs a simulation.
 final class Workers: Program, @unchecked Sendable {
-    private static let heartbeatLimit = 2000 * Weather.millisecond
+    static let heartbeatLimit = 2000 * Weather.millisecond
     private static let giveUpInterval: Duration = .seconds(1)
     private static let promotionInterval: Duration = .milliseconds(200)
     /// How much longer than declared a task may take.
