@@ -235,10 +235,12 @@ language sql stable as $$
         from unnest(coalesce(hold.jobs, array[hold.job_id]), coalesce(hold.fences, array[hold.fence])) with ordinality
             as j(job_id, fence, ordinal)
         left join lateral (
-            select h.at, h.event, h.attempt, h.held_us, h.outcome, h.reason
+            select greatest(h.at, hold.at) as at, h.event, h.attempt, h.held_us, h.outcome, h.reason
             from holdfast.lock_history h
             where h.job_id = j.job_id and h.fence = j.fence and holdfast.is_end(h.event)
-                and h.at >= hold.at and h.at <= hold.at + interval '8 days'
+                -- A worker that got no answer does not know that the hold is recorded, nor from when on: its end may lie a
+                -- little before that. A fence is of one attempt, so this is no other's.
+                and h.at >= hold.at - interval '1 minute' and h.at <= hold.at + interval '8 days'
                 -- Known when this is planned, if the caller knows it: then a few partitions are looked at, and not all.
                 and h.at >= since and h.at <= until
             order by h.at, h.id

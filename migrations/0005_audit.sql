@@ -383,7 +383,8 @@ from (
     where a.event = 'acquired' and not exists (
         select
         from unnest(coalesce(a.jobs, array[a.job_id]), coalesce(a.fences, array[a.fence])) as s(job_id, fence)
-        join holdfast.lock_history h on h.job_id = s.job_id and h.fence = s.fence and h.at >= a.at
+        join holdfast.lock_history h on h.job_id = s.job_id and h.fence = s.fence
+            and h.at >= a.at - interval '1 minute'
         where holdfast.closes_hold(h.event) or h.event = 'rescued')) u
 where u.valid_until < clock_timestamp() - interval '1 minute';
 comment on view holdfast.unclosed_holds is

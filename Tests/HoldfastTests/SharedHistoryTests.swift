@@ -47,6 +47,19 @@ struct SharedHistoryTests {
     }
 
     @Test
+    func `a hold has its end, though that was recorded as if it had been somewhat earlier than the hold`() async throws
+    {
+        // As by a worker that got no answer when the hold was recorded, and gave it back.
+        try await write([
+            .init(at: 600, key: "k", event: "released", job: 1, fence: 11, held: 32_000),
+            .init(at: 1000, key: "k", event: "acquired", job: 1, fence: 11, validity: 2_000_000),
+        ])
+        let holds = "select (ended_at - acquired_at)::text from holdfast.lock_holds"
+        #expect(try await database.column(String.self, holds) == ["00:00:00"])
+        #expect(try await database.int("select count(*)::int from holdfast.unclosed_holds") == 0)
+    }
+
+    @Test
     func `parts of a hold follow each other, though their ends were recorded as if they had been earlier`() async throws
     {
         // As over a slow way to the database: both ends are where the hold began, and each had taken some time.
