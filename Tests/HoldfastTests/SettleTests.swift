@@ -56,6 +56,22 @@ struct SettleTests {
     }
 
     @Test
+    func `lines that are freed have turns of their own, later than all before`() async throws {
+        let worker = try await database.makeWorker()
+        try await database.enqueue("a", "b", "c", "a", "b", "c", "idle")
+        let before = try await database.int("select max(turn)::int from holdfast.key_lines")
+        let claims = try await database.claim(for: worker, limit: 3, runLimit: 1)
+        #expect(claims.count == 3)
+        _ = try await database.store.settle(claims.map(Settlement.allSucceeded))
+        let turns = try await database.column(
+            Int64.self,
+            "select turn from holdfast.key_lines where lock_key <> 'idle' order by turn"
+        )
+        #expect(turns.count == 3 && Set(turns).count == 3)
+        #expect(try #require(turns.first) > before)
+    }
+
+    @Test
     func `a failure keeps why, at most 2,000 characters of it`() async throws {
         let worker = try await database.makeWorker()
         let receipts = try await database.enqueue("a")
