@@ -160,13 +160,10 @@ struct JobRoutesTests {
     @Test func `a page ends after so many bytes, and the next begins where it ended`() async throws {
         try await TestSystem.with { system in
             try await system.withIntake { intake in
-                let value = String(repeating: "v", count: 1 << 20)
-                let line = #"{"key":"long","value":"\#(value)"}"#
-                let batch = [String](repeating: line, count: 7).joined(separator: "\n")
-                let stored = try await intake.post("/v1/jobs/batch", batch, .ndjson)
-                let ids = try #require(stored.body.firstMatch(of: /"ids":\[([0-9,]+)\]/)?.1)
-                let jobs = ids.split(separator: ",").compactMap { Int64($0) }
-                #expect(jobs.count == 7, "\(stored.body)")
+                let submit = """
+                    select holdfast.submit(key => 'long', value => repeat('v', 1048576))::text from generate_series(1, 7)
+                    """
+                let jobs = try await system.texts(submit).compactMap { Int64($0) }
                 var found: [Int64] = []
                 var cursor = ""
                 while true {
