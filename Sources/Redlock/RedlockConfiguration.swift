@@ -30,6 +30,10 @@ public struct RedlockConfiguration: Sendable {
     ///
     /// Holds that were acquired together are not extended together then.
     package var extensionSpread = 0.75
+    /// How often a node that is in order is asked for a lock of nobody's, after the first time; default 5 s.
+    ///
+    /// Measurements have it asked once, or they would count that.
+    package var probeInterval: Duration = .seconds(5)
     /// Tests switch it off to see what it is for.
     package var quarantinesRestartedNodes = true
     /// A number from 0 to 1, by chance; a simulation has it follow from its seed.

@@ -155,7 +155,9 @@ struct JobsCommandTests {
                 #expect(shown.nodes.map(\.votes) == [true, true, true])
             }
             let nodes = try await run("nodes").split(separator: "\n")
-            #expect(nodes.count == 4 && nodes.dropFirst().allSatisfy { $0.contains("  votes  ") })
+            #expect(nodes.count == 5 && nodes[1...3].allSatisfy { $0.contains("  votes  ") })
+            // The first has the values, too.
+            #expect(nodes.last?.contains("  takes writes  ") == true)
             for node in system.stack.nodes.prefix(2) { await node.stop() }
             let away = try await run("nodes", "--json", status: 1).split(separator: "\n")
             #expect(away.count { $0.contains(#""votes":false"#) } == 2)

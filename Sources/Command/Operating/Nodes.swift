@@ -53,7 +53,7 @@ struct Nodes: AsyncParsableCommand {
             } else {
                 try Output.write(lines: NodeRow.table(all).lines)
             }
-            guard rows.count(where: \.votes) > lockNodes.count / 2, values?.writable != false else {
+            guard rows.count(where: { $0.votes == true }) > lockNodes.count / 2, values?.writable != false else {
                 throw ExitCodes.failure
             }
         }
@@ -66,7 +66,7 @@ struct NodeRow: Encodable {
     var role = "lock"
     let connected: Bool
     /// Of a lock node.
-    var votes = false
+    var votes: Bool?
     /// Of the value node.
     var writable: Bool?
     /// The code of the error that it answers with.
@@ -119,7 +119,7 @@ struct NodeRow: Encodable {
     private var state: String {
         if !connected { return "away" }
         if let writable { return writable ? "takes writes" : "no writes" }
-        return votes ? "votes" : "no vote"
+        return votes == true ? "votes" : "no vote"
     }
 
     static func table(_ rows: [NodeRow]) -> Table {

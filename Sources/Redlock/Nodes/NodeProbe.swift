@@ -32,13 +32,13 @@ package final class NodeProbe: Sendable {
 
     /// How long an answer is waited for.
     package static let deadline: Duration = .seconds(2)
-    /// Between two probes of a node that is in order.
-    private static let interval: Duration = .seconds(5)
     /// The longest pause between two probes of a node that refuses.
     private static let longestPause = 8
     /// How often it is looked whether a probe is due; at random up to twice as often.
     private static let tick: Duration = .seconds(1)
 
+    /// Between two probes of a node that is in order.
+    private let interval: Duration
     private let state: Mutex<State>
     private let messages: Messages?
     private let clock: any MonotonicClock
@@ -49,15 +49,18 @@ package final class NodeProbe: Sendable {
     ///   - name: The node's.
     ///   - messages: What is logged as it begins to refuse, once a minute while it does, and when it does no more; `nil`
     ///     when somebody else says so.
+    ///   - interval: Between two probes of a node that is in order.
     ///   - clock: Measures the minute.
     ///   - logger: Where that goes.
     package init(
         name: String,
         messages: Messages?,
+        every interval: Duration = .seconds(5),
         clock: any MonotonicClock = ContinuousClock(),
         logger: Logger
     ) {
         self.messages = messages
+        self.interval = interval
         self.clock = clock
         state = Mutex(State(dueAt: clock.now))
         var logger = logger
@@ -99,7 +102,7 @@ package final class NodeProbe: Sendable {
         wake.yield()
     }
 
-    /// Asks again and again, until the task is cancelled: each 5 s, and after 1, 2, 4, 8, 8 … s while the node refuses.
+    /// Asks again and again, until the task is cancelled: each interval, and after 1, 2, 4, 8, 8 … s while the node refuses.
     package func run(_ ask: @escaping @Sendable () async -> Answer) async {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
@@ -119,7 +122,7 @@ package final class NodeProbe: Sendable {
             let isNews = state.withLock { state in
                 state.isKnown = true
                 state.refused = 0
-                state.dueAt = now.advanced(by: Self.interval)
+                state.dueAt = now.advanced(by: interval)
                 return state.refusals.answered()
             }
             if isNews, let messages { logger.info(messages.obeys) }

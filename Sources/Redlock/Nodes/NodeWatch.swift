@@ -56,6 +56,7 @@ package final class NodeWatch: Sendable {
                 refuses: "Lock node answers with an error, and has no vote",
                 obeys: "Lock node votes again"
             ),
+            every: configuration.probeInterval,
             clock: clock,
             logger: logger
         )

@@ -25,6 +25,8 @@ struct CostSystem: Sendable {
         var locking = RedlockConfiguration()
         // Nobody held a lock on these nodes before they were started.
         locking.quarantinesRestartedNodes = false
+        // Probes would be counted.
+        locking.probeInterval = .seconds(86_400)
         let postgres = try await PostgresServer.start(in: TestServers.makeFolder("costs"), settings: settings)
         try await TestNodes.with(3, options: [], configuration: locking) { nodes in
             let wire = WireCount()

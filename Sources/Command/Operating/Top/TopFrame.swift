@@ -32,7 +32,7 @@ enum TopFrame {
         }
         if let wait = snapshot.queues.compactMap(\.oldestWait).max() { parts.append("oldest wait \(wait.short)") }
         if snapshot.workers.isEmpty { parts.append("NO WORKER IS ALIVE") }
-        let isVoting = snapshot.nodes.count(where: \.votes) > snapshot.nodes.count / 2
+        let isVoting = snapshot.nodes.count(where: { $0.votes == true }) > snapshot.nodes.count / 2
         if !snapshot.nodes.isEmpty, !isVoting { parts.append("NO QUORUM OF LOCK NODES") }
         return parts.joined(separator: "   ")
     }

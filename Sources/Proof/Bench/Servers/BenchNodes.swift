@@ -41,6 +41,8 @@ struct BenchNodes: Sendable {
         configuration.retryCount = 0
         // Nobody held a lock on these nodes before they were started.
         configuration.quarantinesRestartedNodes = false
+        // Probes would be counted.
+        configuration.probeInterval = .seconds(86_400)
         let nodes = try servers.map { [configuration, logger] in
             RedisLockNode(try RedisEndpoint($0.url), configuration: configuration, logger: logger)
         }

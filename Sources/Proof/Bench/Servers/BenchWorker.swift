@@ -23,6 +23,8 @@ struct BenchWorker: AsyncParsableCommand {
         logger.logLevel = .warning
         var locking = RedlockConfiguration()
         locking.quarantinesRestartedNodes = false
+        // Probes would be counted.
+        locking.probeInterval = .seconds(86_400)
         let nodes = try lockNodes.split(separator: ",").map { [locking, logger] in
             RedisLockNode(try RedisEndpoint(String($0)), configuration: locking, logger: logger)
         }
