@@ -31,7 +31,7 @@ struct Backends: Sendable {
 
     /// Checks that no two lock nodes are one server; a node that is away now is looked at when it comes.
     ///
-    /// - Throws: `ValidationError` when two are.
+    /// - Throws: ``InvalidSetting`` when two are.
     func requireIndependentNodes() async throws {
         let end = ContinuousClock.now + .seconds(3)
         // Until each has answered, or was found to be away.
@@ -42,7 +42,7 @@ struct Backends: Sendable {
         }
         for node in lockNodes {
             guard let refusal = node.refusal, refusal.code == "TWIN" else { continue }
-            throw ValidationError("--lock-nodes: \(node.name): \(refusal.message).")
+            throw InvalidSetting("--lock-nodes: \(node.name): \(refusal.message).")
         }
     }
 
