@@ -223,7 +223,8 @@ language sql stable as $$
     -- worker's monotonic clock: never before its true beginning. It ends no earlier than the part before it, and one that
     -- took less than the clocks differ by is empty.
     select s.ordinal::integer, s.job_id, s.fence,
-           case when s.ordinal = 1 then hold.at
+           -- The end of a short hold may be recorded as if it had been before its acquisition.
+           case when s.ordinal = 1 then least(hold.at, s.ended_at)
                 else least(greatest(hold.at + s.before_us * interval '1 microsecond', s.passed_at), s.ended_at) end,
            s.ended_at, s.event, coalesce(s.attempt, case when s.ordinal = 1 then hold.attempt end), s.held_us, s.outcome,
            s.reason
@@ -235,7 +236,7 @@ language sql stable as $$
         from unnest(coalesce(hold.jobs, array[hold.job_id]), coalesce(hold.fences, array[hold.fence])) with ordinality
             as j(job_id, fence, ordinal)
         left join lateral (
-            select greatest(h.at, hold.at) as at, h.event, h.attempt, h.held_us, h.outcome, h.reason
+            select h.at, h.event, h.attempt, h.held_us, h.outcome, h.reason
             from holdfast.lock_history h
             where h.job_id = j.job_id and h.fence = j.fence and holdfast.is_end(h.event)
                 -- A worker that got no answer does not know that the hold is recorded, nor from when on: its end may lie a

@@ -16,7 +16,17 @@ struct LockedLineTests {
         _ = try await database.store.enqueue([try NewJob(key: key, value: "first")])
         try await database.pool.withTransaction { connection in
             try await connection.executeScript("select holdfast.set_priority(min(id), 1) from holdfast.jobs")
-            try await body()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // A session that is idle for too long in its transaction is ended.
+                group.addTask {
+                    while true {
+                        try await connection.executeScript("select")
+                        try await Task.sleep(for: .seconds(1))
+                    }
+                }
+                try await body()
+                group.cancelAll()
+            }
         }
     }
 

@@ -86,7 +86,7 @@ struct SharedHistoryTests {
             """
         #expect(
             try await database.column(String.self, parts).map { $0.replacing(".000000", with: "") }
-                == ["11 0 0", "12 0 0", "13 0 4000"]
+                == ["11 0 0", "12 0 0", "13 4000 0"]
         )
     }
 

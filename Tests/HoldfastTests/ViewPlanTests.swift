@@ -14,7 +14,7 @@ struct ViewPlanTests {
     private static let mostLocks = 200
     /// A million too, if the environment says so: to fill the tables takes a minute or two.
     private static let counts =
-        [0, 100, 10_000] + (ProcessInfo.processInfo.environment["HOLDFAST_TEST_MANY_ROWS"] == nil ? [] : [1_000_000])
+        [0, 10_000] + (ProcessInfo.processInfo.environment["HOLDFAST_TEST_MANY_ROWS"] == nil ? [] : [1_000_000])
 
     private var database: TestDatabase { FreshDatabase.current }
 
@@ -32,6 +32,7 @@ struct ViewPlanTests {
             try await connection.executeScript(
                 """
                 select holdfast.make_partitions(7, 400);
+                truncate holdfast.drawn_numbers;
                 insert into holdfast.drawn_numbers (at, job_id, event_id)
                 select now() - n * interval '1 day', \(count) - \(count) * n / 400, 2 * (\(count) - \(count) * n / 400)
                 from generate_series(1, 399) n;
@@ -143,14 +144,16 @@ struct ViewPlanTests {
             Question(name: "finished of a key") {
                 _ = try await JobStore(pool: $0).finished(since: early, in: nil, of: "key7")
             },
+        ]
+        guard count > 0 else { return questions }
+        questions.append(
             Question(name: "events after a number") { pool in
                 let reader = EventReader(pool: pool)
                 let last = try await reader.last()
                 _ = try await reader.events(after: last - 100, limit: 100)
                 _ = try await reader.events(after: last - 100, key: "key7", limit: 100)
-            },
-        ]
-        guard count > 0 else { return questions }
+            }
+        )
         let newest = JobID(Int64(count))
         questions.append(
             Question(name: "cancel one that has finished") { _ = try await QueueOperations(pool: $0).cancel(newest) }

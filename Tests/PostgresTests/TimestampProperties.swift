@@ -37,6 +37,8 @@ enum TimestampProperties {
         let offset = (hours * 3600 + minutes * 60) * (parts.8 == "-" ? -1 : 1)
         let digits = (parts.7.map { String($0.dropFirst()) } ?? "").padding(toLength: 6, withPad: "0", startingAt: 0)
         let seconds = Int64(midnight.timeIntervalSince1970) + Int64(hour * 3600 + minute * 60 + second - offset)
+        // A leap second, or an offset, may lead to the year 10000, which has no form.
+        guard seconds < 253_402_300_800 else { return ours == nil ? nil : "taken, and has no form" }
         let expected = seconds * 1_000_000 + (Int64(digits) ?? 0)
         return ours?.microseconds == expected ? nil : "taken as \(ours?.microseconds ?? 0), and is \(expected)"
     }

@@ -64,14 +64,14 @@ enum EvidenceStatements {
             having count(*) > 6
             """
     )
-    /// A hold serves others for 100 ms; two jobs may have been frozen as they began.
+    /// A hold serves others for 100 ms from its record on; two jobs may have been frozen as they began.
     static let longSlices = Statement(
         name: "evidence_long_slices",
         sql: """
             select h.lock_key, min(h.fence), count(*) filter (where h.is_late)
             from (
                 select l.lock_key, l.token_digest, l.fence,
-                       l.acquired_at > min(l.acquired_at) over (partition by l.lock_key, l.token_digest)
+                       l.acquired_at > min(l.ended_at) over (partition by l.lock_key, l.token_digest)
                            + interval '500 milliseconds' as is_late
                 from holdfast.lock_holds l) h
             group by h.lock_key, h.token_digest

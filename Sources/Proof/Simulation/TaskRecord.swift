@@ -19,8 +19,8 @@ final class TaskRecord: @unchecked Sendable {
 
     // Unowned: the world has it, and outlives it.
     private unowned let world: World
-    /// The holds that are recorded, by the fence of each job that they may serve: when they were acquired, and how many
-    /// jobs began after the slice.
+    /// The holds that are recorded, by the fence of each job that they may serve: when they were acquired, when their first
+    /// job began, and how many began after the slice.
     private var holds: [Fence: Slice] = [:]
     private var begun: [Fence: Begun] = [:]
     private var wrote: Set<Fence> = []
@@ -28,6 +28,7 @@ final class TaskRecord: @unchecked Sendable {
 
     private final class Slice {
         let acquiredAt: ContinuousClock.Instant
+        var begunAt: ContinuousClock.Instant?
         var late = 0
 
         init(_ acquiredAt: ContinuousClock.Instant) { self.acquiredAt = acquiredAt }
@@ -50,15 +51,15 @@ final class TaskRecord: @unchecked Sendable {
             return world.judge.found(.unrecorded, "job \(job.id) began under \(job.fence), which has no hold")
         }
         // Of a process that was frozen meanwhile, the slice may begin when it goes on.
-        guard slice.acquiredAt.duration(to: now) > Self.slice,
-            process.awakeSince < process.trueTime(of: slice.acquiredAt)
-        else { return }
+        let start = slice.begunAt ?? now
+        slice.begunAt = start
+        guard start.duration(to: now) > Self.slice, process.awakeSince < process.trueTime(of: start) else { return }
         slice.late += 1
         if slice.late > Self.latecomers {
-            let time = slice.acquiredAt.duration(to: now)
+            let time = start.duration(to: now)
             world.judge.found(
                 .slice,
-                "job \(job.id) began \(time) after its hold was acquired, as others had before it"
+                "job \(job.id) began \(time) after the first under its hold, as others had before it"
             )
         }
     }

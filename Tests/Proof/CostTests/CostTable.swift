@@ -47,8 +47,8 @@ enum CostTable {
 
     /// Of an item, in a debug build by Swift 6.3: the same to 3 % in each run, and another compiler has others.
     static let instructions = [
-        Cost("read a submission", 131_531, 0.15),
-        Cost("read a line of a batch", 177_223, 0.15),
+        Cost("read a submission", 168_115, 0.15),
+        Cost("read a line of a batch", 224_096, 0.15),
         Cost("write a job's JSON", 123_768, 0.15),
         Cost("ask a node to lock and to release", 112_407, 0.15),
         Cost("read a node's answers", 14553, 0.15),
