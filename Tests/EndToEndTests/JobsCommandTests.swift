@@ -142,7 +142,11 @@ struct JobsCommandTests {
             #expect(try await run("workers", status: 1).contains("No worker is alive"))
             _ = try await run("jobs", "submit", "k", "v", "--queue", "q")
             _ = try await run("queues", "pause", "q")
-            #expect(try await run("queues").contains(/\nq +1 +0 +1 +0 +[0-9].* s +paused\n/))
+            #expect(
+                try await run("queues").contains(
+                    /\nq +1 +0 +1 +0 +[0-9].* s +paused; no worker takes kind lockAndSet, 1 line\n/
+                )
+            )
             #expect(try await run("queues", "list", "--json").contains(#""name":"q","paused":true"#))
             try await system.withWorker("first") { _ in
                 let workers = try await run("workers")

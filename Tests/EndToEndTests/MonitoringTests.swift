@@ -29,7 +29,7 @@ struct MonitoringTests {
 
     @Test func `Prometheus scrapes both parts, and finds what rules and dashboard ask for`() async throws {
         try await TestSystem.with { system in
-            let token = try await system.makeToken("prometheus", "read,submit")
+            let token = try await system.makeToken("prometheus", "metrics,submit")
             try await system.withMeasuredWorker { worker in
                 try await system.withIntake(["--require-tokens"]) { intake in
                     let body = #"{"key":"k","value":"v","durationMs":0}"#

@@ -118,6 +118,8 @@ extension QueueState {
     /// What is to be said of it in words.
     fileprivate var notes: [String] {
         (isPaused ? ["paused"] : [])
-            + unserved.map { "no worker takes kind \($0.kind.shortened(to: 40)), \($0.lines) lines" }
+            + unserved.map {
+                "no worker takes kind \($0.kind.shortened(to: 40)), \($0.lines) line\($0.lines == 1 ? "" : "s")"
+            }
     }
 }
