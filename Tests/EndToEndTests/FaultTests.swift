@@ -86,7 +86,7 @@ struct FaultTests {
                 try await system.withWorker("frozen", arguments: ["--value-node", link.url]) { frozen in
                     let first = try await intake.submit("k", "first", durationMs: 1)
                     #expect(try await system.outcome(of: first).state == .succeeded)
-                    link.hold()
+                    link.hold(from: "stale")
                     let job = try await intake.submit("k", "stale", durationMs: 100, lockTTLMs: 2000)
                     try await eventually("it writes") { link.held.contains("stale") }
                     frozen.process.signal(SIGSTOP)

@@ -6,6 +6,8 @@ import TestSupport
 final class HeldLink: Sendable {
     private struct State {
         var isHeld = false
+        /// What a client says from which on nothing is passed on.
+        var trigger: String?
         /// What waits to be passed on.
         var waiting: [TestProxy.Piece] = []
         var replies = 0
@@ -27,7 +29,11 @@ final class HeldLink: Sendable {
         proxy = try await TestProxy(to: port) { [shared] piece in
             let isKept = shared.state.withLock { state in
                 if !piece.isRequest { state.replies += 1 }
-                guard piece.isRequest, state.isHeld else { return false }
+                guard piece.isRequest else { return false }
+                if let trigger = state.trigger, String(buffer: piece.bytes).contains(trigger) {
+                    (state.isHeld, state.trigger, state.replies) = (true, nil, 0)
+                }
+                guard state.isHeld else { return false }
                 state.waiting.append(piece)
                 return true
             }
@@ -43,8 +49,8 @@ final class HeldLink: Sendable {
     /// How often the node has answered since it was held.
     var replies: Int { shared.state.withLock { $0.replies } }
 
-    /// Passes nothing on to the node any more.
-    func hold() { shared.state.withLock { ($0.isHeld, $0.replies) = (true, 0) } }
+    /// Passes nothing on to the node any more from what contains a text on; what else the node is asked before is answered.
+    func hold(from text: String) { shared.state.withLock { $0.trigger = text } }
 
     /// Passes on what it has kept, and all that comes.
     func pass() {
